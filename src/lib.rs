@@ -1,0 +1,6 @@
+//! The Envoy filter of Attach Gateway.
+
+pub mod auth;
+pub mod config;
+pub mod jwt;
+pub mod mirror;

@@ -1,0 +1,3 @@
+//! The mirror: bounded capture of exchanges, batches and the queue they wait in.
+
+pub mod wire;
