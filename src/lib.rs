@@ -4,3 +4,5 @@ pub mod auth;
 pub mod config;
 pub mod jwt;
 pub mod mirror;
+pub mod session;
+pub mod tasks;
