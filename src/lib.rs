@@ -6,3 +6,6 @@ pub mod jwt;
 pub mod mirror;
 pub mod session;
 pub mod tasks;
+
+#[cfg(test)]
+mod dice;
