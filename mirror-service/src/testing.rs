@@ -46,6 +46,15 @@ pub(crate) fn dir() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
+/// Puts everything of a database into its main file, once its thread has let go of it.
+pub(crate) async fn unlog(path: &std::path::Path) {
+    let db = rusqlite::Connection::open(path).unwrap();
+    let mode = || db.query_row("PRAGMA journal_mode = DELETE", [], |row| row.get::<_, String>(0));
+    while mode().ok().as_deref() != Some("delete") {
+        tokio::task::yield_now().await;
+    }
+}
+
 impl Service {
     pub(crate) fn start(settings: Settings) -> Self {
         Self::start_at(settings, Clock::system())

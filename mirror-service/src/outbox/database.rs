@@ -233,6 +233,14 @@ impl Database {
         Ok(())
     }
 
+    /// No page more than there are.
+    #[cfg(test)]
+    pub(super) fn limit_pages(&self) {
+        let pages: i64 =
+            self.db.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap_or(1);
+        let _ = self.db.pragma_update(None, "max_page_count", pages);
+    }
+
     /// Everything that can still be read of a damaged outbox. Reading stops at the damage, so
     /// it is read from both ends.
     pub(super) fn salvage(path: &Path) -> Vec<Entry> {

@@ -91,7 +91,7 @@ pub(super) fn is_secret(found: &Found<'_>) -> bool {
         return false;
     }
     if found.group("bare").is_none() {
-        return digit || !value.contains(' ');
+        return value.len() > 2 && (digit || !value.contains(' '));
     }
     if looks_like_code(value, found.neighbours().1) {
         return false;

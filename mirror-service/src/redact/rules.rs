@@ -61,12 +61,17 @@ fn is_basic(found: &Found<'_>) -> bool {
     })
 }
 
+/// `git@host` is how repositories are addressed.
+fn is_person(found: &Found<'_>) -> bool {
+    !found.secret().starts_with("git@")
+}
+
 /// Order matters where two rules match at the same place: the more telling one first.
 pub(super) const RULES: &[Rule] = &[
     rule(
         "private_key",
         &["PRIVATE KEY"],
-        r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:(?s:.*?)-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|[A-Za-z0-9+/=\\ \r\n\t]{16,})",
+        r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:(?s:.*?)-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|(?:[ \t\r\n]|\\[rn])*(?:[A-Za-z-]{1,20}: [^\r\n]{0,100}[\r\n]+)*(?:(?:[ \t\r\n]|\\[rn])*[A-Za-z0-9+/=]{16,})+(?:(?:[ \t\r\n]|\\[rn])*[A-Za-z0-9+/=]{1,15})?)",
         any,
     ),
     rule("age_key", &["AGE-SECRET-KEY-1"], r"\bAGE-SECRET-KEY-1[A-Z0-9]{58}", any),
@@ -208,7 +213,7 @@ pub(super) const RULES: &[Rule] = &[
         extra: Extra::Email,
         keywords: &["@"],
         pattern: r"\b[A-Za-z0-9][A-Za-z0-9._%+-]{0,63}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.){1,8}[A-Za-z]{2,24}\b",
-        accept: any,
+        accept: is_person,
     },
     Rule {
         kind: "phone",

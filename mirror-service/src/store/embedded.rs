@@ -18,6 +18,8 @@ use crate::sqlite::Trouble;
 use crate::stats::Stats;
 
 use super::{Events, Filter, Hits, Outcome, Page, Sessions, Store, StoreError, Work};
+#[cfg(test)]
+use super::{Hit, Session};
 
 mod index;
 mod put;
