@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::deliver::Gate;
 use crate::fault::Fault;
 use crate::ingest::{IngestError, Intake, Place};
+use crate::logs;
 use crate::outbox::Outbox;
 use crate::query;
 use crate::secret::Secret;
@@ -47,6 +48,7 @@ pub struct App {
 pub fn router(app: Arc<App>) -> Router {
     let guarded = Router::new()
         .route(wire::INGEST_PATH, post(ingest))
+        .route("/v1/logs", post(logs::logs))
         .route("/metrics", get(metrics))
         .route("/mem/events", get(query::events))
         .route("/mem/search", get(query::search))

@@ -24,7 +24,6 @@ pub(crate) enum Fault {
     /// The path does not know the method.
     MethodNotAllowed,
     /// The body is of a type that is not known here.
-    #[allow(dead_code, reason = "used by /v1/logs")]
     UnsupportedType,
     /// The body is too large.
     TooLarge,

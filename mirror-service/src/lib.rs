@@ -15,6 +15,7 @@ mod deliver;
 pub mod event;
 mod fault;
 pub mod ingest;
+mod logs;
 pub mod outbox;
 mod query;
 pub mod redact;

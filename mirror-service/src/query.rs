@@ -21,7 +21,7 @@ mod params;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use caller::Caller;
+pub(crate) use caller::{Caller, text};
 use params::Params;
 
 /// Longest text that is searched for.

@@ -18,7 +18,7 @@ use crate::redact::{BadPattern, Redactor};
 use crate::settings::{Backend, Listen, Settings};
 use crate::sqlite::Trouble;
 use crate::stats::Stats;
-use crate::store::{Embedded, Nowhere, Store};
+use crate::store::{Embedded, Nowhere, Store, StoreError, Weaviate};
 
 mod data_dir;
 mod listener;
@@ -67,6 +67,9 @@ pub enum Error {
     /// An own redaction pattern is not usable.
     #[error("MEM_REDACT_PATTERNS: {0}")]
     Pattern(#[from] BadPattern),
+    /// The client of Weaviate cannot be set up.
+    #[error("WEAVIATE_URL, WEAVIATE_API_KEY: {0}")]
+    Weaviate(StoreError),
     /// A database can be neither opened nor replaced.
     #[error("{path:?} cannot be opened: {reason}")]
     Database {
@@ -94,7 +97,8 @@ impl Error {
             | Self::InUse(_)
             | Self::Listen { .. }
             | Self::NoToken
-            | Self::Pattern(_) => true,
+            | Self::Pattern(_)
+            | Self::Weaviate(_) => true,
             Self::Database { .. } | Self::Server(_) | Self::Signals(_) => false,
         }
     }
@@ -162,12 +166,14 @@ pub(crate) fn assemble(
     let failed = |path: &Path, reason| Error::Database { path: path.to_owned(), reason };
     let store: Arc<dyn Store> = match &settings.backend {
         Backend::None => Arc::new(Nowhere),
-        Backend::Embedded | Backend::Weaviate(_) => {
+        Backend::Embedded => {
             let path = settings.data_dir.join("memory.db");
             let store =
                 Embedded::open(path.clone(), settings.retention, clock.clone(), Arc::clone(&stats));
-            stats.store_up.set(1);
             Arc::new(store.map_err(|reason| failed(&path, reason))?)
+        }
+        Backend::Weaviate(server) => {
+            Arc::new(Weaviate::new(server, clock.clone()).map_err(Error::Weaviate)?)
         }
     };
     let outbox = match &settings.backend {

@@ -10,9 +10,12 @@ use crate::event::{Event, Owner};
 mod cursor;
 mod embedded;
 mod none;
+mod snippet;
+mod weaviate;
 
 pub use embedded::Embedded;
 pub use none::Nowhere;
+pub use weaviate::Weaviate;
 
 /// A future of a store's.
 pub type Work<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;

@@ -97,10 +97,18 @@ impl Service {
     }
 
     /// Stops as a service does.
-    pub(crate) async fn stop(self) {
+    pub(crate) async fn stop(mut self) {
         let _ = self.stop.send(true);
-        if let Some(courier) = self.courier {
+        if let Some(courier) = self.courier.take() {
             courier.await.unwrap();
+        }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        if let Some(courier) = &self.courier {
+            courier.abort();
         }
     }
 }

@@ -19,8 +19,10 @@ pub(super) async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
         {
             tracing::warn!(%refusal, "the outbox could not be tidied");
         }
-        if let Err(fault) = app.store.tidy(now).await {
-            tracing::warn!(%fault, "the store could not be tidied");
+        let tidied = app.store.tidy(now).await;
+        app.stats.store_up.set(u64::from(tidied.is_ok()));
+        if let Err(fault) = tidied {
+            tracing::warn!(%fault, "the store cannot be used");
         }
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
