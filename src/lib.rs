@@ -2,5 +2,6 @@
 
 pub mod auth;
 pub mod config;
+pub mod jwks;
 pub mod jwt;
 pub mod mirror;
