@@ -117,11 +117,12 @@ impl VerifyingKey {
         let number = |bytes| BigNum::from_slice(bytes).map_err(|_| BadKey);
         let key = Rsa::from_public_components(number(n)?, number(e)?).map_err(|_| BadKey)?;
         let portable = PKey::from_rsa(key).map_err(|_| BadKey)?;
-        Ok(Self::Rsa(RsaKey {
+        let spki = der::rsa_spki(n, e);
+        Ok(Self::Rsa(Box::new(RsaKey {
             size: n.len(),
-            spki: der::rsa_spki(n, e),
+            spki,
             portable,
-        }))
+        })))
     }
 
     /// The key at (x, y) of P-256, 32 bytes each.
