@@ -187,7 +187,5 @@ fn default_queue_bytes() -> usize {
 /// Auth0 `permissions`, Entra `roles`, Keycloak `realm_access.roles`.
 #[must_use]
 pub fn default_scope_claims() -> Vec<String> {
-    ["scope", "scp", "permissions", "roles", "realm_access.roles"]
-        .map(str::to_owned)
-        .to_vec()
+    ["scope", "scp", "permissions", "roles", "realm_access.roles"].map(str::to_owned).to_vec()
 }
