@@ -59,11 +59,7 @@ impl KeySet {
             .filter(|keys| keys.len() <= MAX_KEYS)
             .ok_or(BadKeySet::Malformed)?;
         let keys: Vec<Key> = listed.iter().filter_map(Key::read).collect();
-        if keys.is_empty() {
-            Err(BadKeySet::Empty)
-        } else {
-            Ok(Self { keys })
-        }
+        if keys.is_empty() { Err(BadKeySet::Empty) } else { Ok(Self { keys }) }
     }
 
     /// The keys that a token's header allows, at most [`MAX_TRIES`]: those of exactly its `kid`,

@@ -46,9 +46,7 @@ impl Algorithm {
     #[must_use]
     pub fn defaults() -> Vec<Self> {
         use Algorithm::{ES256, ES384, EdDSA, PS256, PS384, PS512, RS256, RS384, RS512};
-        vec![
-            RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA,
-        ]
+        vec![RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA]
     }
 
     /// The algorithm of an `alg` value, compared exactly. `Ed25519` is the name that RFC 9864

@@ -78,11 +78,7 @@ impl Authenticator {
     /// All faults of the issuers.
     pub fn new(config: &Config, worker: u64) -> Result<Self, Vec<Fault>> {
         let policies = policy::read(config, worker)?;
-        Ok(Self {
-            policies,
-            cache: TokenCache::new(CACHE_BYTES),
-            generation: 0,
-        })
+        Ok(Self { policies, cache: TokenCache::new(CACHE_BYTES), generation: 0 })
     }
 
     /// The bearer token in the values of all `Authorization` headers.
@@ -120,10 +116,7 @@ impl Authenticator {
     /// # Errors
     /// [`Denial::InsufficientScope`] with all that are required.
     pub fn authorize(&self, id: &Identity, scopes: Option<&[String]>) -> Result<(), Denial> {
-        let own = self
-            .policies
-            .get(id.policy)
-            .map(|policy| policy.scopes.as_slice());
+        let own = self.policies.get(id.policy).map(|policy| policy.scopes.as_slice());
         // A policy that is gone grants nothing; identities do not outlive theirs.
         let required = scopes.or(own).ok_or(Denial::Forbidden)?;
         if required.iter().all(|scope| id.has(scope)) {
@@ -189,13 +182,17 @@ impl Authenticator {
             .collect()
     }
 
+    /// About how much memory verified tokens take, bytes.
+    #[must_use]
+    pub fn remembered(&self) -> usize {
+        self.cache.weight()
+    }
+
     fn sources(&self) -> impl Iterator<Item = (&str, &Source)> {
-        self.policies
-            .iter()
-            .filter_map(|policy| match &policy.keys {
-                Keys::Published(source) => Some((policy.issuer.as_str(), source.as_ref())),
-                Keys::Secret(_) => None,
-            })
+        self.policies.iter().filter_map(|policy| match &policy.keys {
+            Keys::Published(source) => Some((policy.issuer.as_str(), source.as_ref())),
+            Keys::Secret(_) => None,
+        })
     }
 
     /// Moves one issuer's keys on. Tokens go with the key that verified them.
@@ -208,8 +205,7 @@ impl Authenticator {
             self.generation = self.generation.saturating_add(1);
         }
         if step.replaced {
-            self.cache
-                .retain(|identity, key| identity.policy != index || source.has(key));
+            self.cache.retain(|identity, key| identity.policy != index || source.has(key));
         }
         step.fetch
     }
@@ -316,11 +312,7 @@ fn verified_by(
     };
     let Some(set) = source.keys(now) else {
         let pending = source.is_hopeful();
-        return Err(if pending {
-            Refusal::Pending
-        } else {
-            Refusal::KeysUnavailable
-        });
+        return Err(if pending { Refusal::Pending } else { Refusal::KeysUnavailable });
     };
     let key_id = header.key_id.as_deref();
     let mut tried = false;

@@ -13,15 +13,10 @@ pub(super) fn token<'a>(values: &[&'a [u8]]) -> Result<&'a [u8], Denial> {
         [one] => one.trim_ascii(),
         _ => return Err(Denial::InvalidRequest("more than one Authorization header")),
     };
-    let end = value
-        .iter()
-        .position(|byte| *byte == b' ')
-        .unwrap_or(value.len());
+    let end = value.iter().position(|byte| *byte == b' ').unwrap_or(value.len());
     let (scheme, credentials) = value.split_at_checked(end).unwrap_or((value, &[]));
     if credentials.is_empty() || !scheme.iter().all(|byte| is_token_char(*byte)) {
-        return Err(Denial::InvalidRequest(
-            "the Authorization header is malformed",
-        ));
+        return Err(Denial::InvalidRequest("the Authorization header is malformed"));
     }
     if !scheme.eq_ignore_ascii_case(b"bearer") {
         return Err(match joined_with_bearer(credentials) {
@@ -48,13 +43,9 @@ fn joined_with_bearer(credentials: &[u8]) -> bool {
 
 /// RFC 9110 section 11.2.
 fn is_token68(text: &[u8]) -> bool {
-    let unpadded = text
-        .iter()
-        .rposition(|byte| *byte != b'=')
-        .and_then(|last| text.get(..=last));
+    let unpadded = text.iter().rposition(|byte| *byte != b'=').and_then(|last| text.get(..=last));
     unpadded.is_some_and(|text| {
-        text.iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte))
+        text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte))
     })
 }
 

@@ -37,22 +37,13 @@ struct Generation {
 impl TokenCache {
     /// A cache that takes about `bytes` of memory at most.
     pub(super) fn new(bytes: usize) -> Self {
-        Self {
-            young: Generation::default(),
-            old: Generation::default(),
-            capacity: bytes / 2,
-        }
+        Self { young: Generation::default(), old: Generation::default(), capacity: bytes / 2 }
     }
 
     /// The identity that this very token was verified to be.
     pub(super) fn get(&mut self, token: &[u8]) -> Option<&Rc<Identity>> {
         let slot = slot(token);
-        if self
-            .young
-            .entries
-            .get(&slot)
-            .is_none_or(|entry| *entry.token != *token)
-        {
+        if self.young.entries.get(&slot).is_none_or(|entry| *entry.token != *token) {
             let entry = self.old.take_if(slot, |entry| *entry.token == *token)?;
             self.insert_entry(slot, entry);
         }
@@ -63,14 +54,12 @@ impl TokenCache {
     pub(super) fn insert(&mut self, token: &[u8], identity: Rc<Identity>, key: [u8; 32]) {
         let slot = slot(token);
         self.old.take_if(slot, |_| true);
-        self.insert_entry(
-            slot,
-            Entry {
-                token: token.into(),
-                identity,
-                key,
-            },
-        );
+        self.insert_entry(slot, Entry { token: token.into(), identity, key });
+    }
+
+    /// About how much memory is in use, bytes.
+    pub(super) fn weight(&self) -> usize {
+        self.young.weight.saturating_add(self.old.weight)
     }
 
     /// Forgets a token.
@@ -119,10 +108,7 @@ impl Generation {
 
 impl Entry {
     fn weight(&self) -> usize {
-        self.token
-            .len()
-            .saturating_add(self.identity.weight())
-            .saturating_add(OVERHEAD)
+        self.token.len().saturating_add(self.identity.weight()).saturating_add(OVERHEAD)
     }
 }
 

@@ -40,11 +40,7 @@ impl Identity {
             user: encode(claims.subject),
             agent: claims.agent.map(encode),
             scopes,
-            audiences: claims
-                .audiences
-                .iter()
-                .map(|&audience| audience.to_owned())
-                .collect(),
+            audiences: claims.audiences.iter().map(|&audience| audience.to_owned()).collect(),
             times: claims.times,
         }
     }

@@ -60,14 +60,8 @@ pub(super) fn read(config: &Config, worker: u64) -> Result<Vec<Policy>, Vec<Faul
     for (index, issuer) in config.issuers.iter().enumerate() {
         faults.prefix = format!("issuers[{index}]");
         let earlier = config.issuers.iter().take(index);
-        if earlier
-            .into_iter()
-            .any(|other| other.issuer == issuer.issuer)
-        {
-            faults.add(
-                "issuer",
-                "is given twice; tell two issuers apart by their names",
-            );
+        if earlier.into_iter().any(|other| other.issuer == issuer.issuer) {
+            faults.add("issuer", "is given twice; tell two issuers apart by their names");
         }
         common(issuer, &mut faults);
         let keys = match &issuer.hmac_secret {
@@ -79,27 +73,17 @@ pub(super) fn read(config: &Config, worker: u64) -> Result<Vec<Policy>, Vec<Faul
             }),
         };
         let algorithms = algorithms(issuer, &mut faults);
-        policies.extend(keys.map(|keys| {
-            Policy {
-                issuer: issuer.issuer.clone(),
-                audiences: issuer.audiences.clone(),
-                scopes: issuer.scopes.clone(),
-                scope_claims: issuer.scope_claims.clone(),
-                keys,
-                algorithms,
-                token_types: issuer
-                    .token_types
-                    .iter()
-                    .map(|name| media_type(name))
-                    .collect(),
-            }
+        policies.extend(keys.map(|keys| Policy {
+            issuer: issuer.issuer.clone(),
+            audiences: issuer.audiences.clone(),
+            scopes: issuer.scopes.clone(),
+            scope_claims: issuer.scope_claims.clone(),
+            keys,
+            algorithms,
+            token_types: issuer.token_types.iter().map(|name| media_type(name)).collect(),
         }));
     }
-    if faults.found.is_empty() {
-        Ok(policies)
-    } else {
-        Err(faults.found)
-    }
+    if faults.found.is_empty() { Ok(policies) } else { Err(faults.found) }
 }
 
 #[derive(Default)]
@@ -111,19 +95,12 @@ struct Faults {
 impl Faults {
     fn add(&mut self, key: &str, problem: &str) {
         let path = format!("{}.{key}", self.prefix);
-        self.found.push(Fault {
-            path,
-            problem: problem.to_owned(),
-        });
+        self.found.push(Fault { path, problem: problem.to_owned() });
     }
 
     /// Looks at every element of a list.
     fn each(&mut self, key: &str, list: &[String], good: impl Fn(&str) -> bool, problem: &str) {
-        for (index, _) in list
-            .iter()
-            .enumerate()
-            .filter(|(_, element)| !good(element))
-        {
+        for (index, _) in list.iter().enumerate().filter(|(_, element)| !good(element)) {
             self.add(&format!("{key}[{index}]"), problem);
         }
     }
@@ -132,60 +109,33 @@ impl Faults {
 fn common(issuer: &Issuer, faults: &mut Faults) {
     // It is stamped on requests as it is.
     if issuer.issuer.is_empty() || !issuer.issuer.bytes().all(|byte| byte.is_ascii_graphic()) {
-        faults.add(
-            "issuer",
-            "must be the exact `iss` of its tokens, in visible ASCII",
-        );
+        faults.add("issuer", "must be the exact `iss` of its tokens, in visible ASCII");
     }
     if issuer.audiences.is_empty() {
         faults.add("audiences", "must name at least one accepted `aud`");
     }
     let filled = |text: &str| !text.is_empty();
     faults.each("audiences", &issuer.audiences, filled, "must not be empty");
-    faults.each(
-        "scopes",
-        &issuer.scopes,
-        is_scope,
-        "must be one scope, without white space",
-    );
-    faults.each(
-        "scope_claims",
-        &issuer.scope_claims,
-        filled,
-        "must name a claim",
-    );
-    faults.each(
-        "token_types",
-        &issuer.token_types,
-        filled,
-        "must name a `typ`",
-    );
+    faults.each("scopes", &issuer.scopes, is_scope, "must be one scope, without white space");
+    faults.each("scope_claims", &issuer.scope_claims, filled, "must name a claim");
+    faults.each("token_types", &issuer.token_types, filled, "must name a `typ`");
 }
 
 fn algorithms(issuer: &Issuer, faults: &mut Faults) -> Vec<Algorithm> {
     use Algorithm::{HS256, HS384, HS512};
     let own = &issuer.algorithms;
     if own.is_empty() {
-        faults.add(
-            "algorithms",
-            "must name at least one algorithm, or be left out",
-        );
+        faults.add("algorithms", "must name at least one algorithm, or be left out");
     }
     match &issuer.hmac_secret {
         // Left out: then the configuration carries the defaults, which are not for secrets.
         Some(_) if *own == Algorithm::defaults() => vec![HS256, HS384, HS512],
         Some(_) if !own.iter().all(|algorithm| algorithm.is_symmetric()) => {
-            faults.add(
-                "algorithms",
-                "may only be HS256, HS384 and HS512 with a `hmac_secret`",
-            );
+            faults.add("algorithms", "may only be HS256, HS384 and HS512 with a `hmac_secret`");
             Vec::new()
         }
         None if own.iter().any(|algorithm| algorithm.is_symmetric()) => {
-            faults.add(
-                "algorithms",
-                "may not have HS256, HS384 or HS512 without a `hmac_secret`",
-            );
+            faults.add("algorithms", "may not have HS256, HS384 or HS512 without a `hmac_secret`");
             Vec::new()
         }
         _ => own.clone(),
@@ -230,19 +180,13 @@ fn location(
             return None;
         }
         Err(BadUrl::Malformed) => {
-            faults.add(
-                key,
-                "must be an https address without user, fragment or white space",
-            );
+            faults.add(key, "must be an https address without user, fragment or white space");
             return None;
         }
     };
     let origin = url.origin();
     let Some(target) = Target::of(url, origins) else {
-        faults.add(
-            key,
-            &format!("has the origin {origin}; give `origins` a cluster for it"),
-        );
+        faults.add(key, &format!("has the origin {origin}; give `origins` a cluster for it"));
         return None;
     };
     Some(match issuer.jwks_uri {

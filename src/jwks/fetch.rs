@@ -110,21 +110,13 @@ impl FetchError {
     /// As a number that is not zero, for the record that workers share.
     #[must_use]
     pub(crate) fn code(self) -> u64 {
-        Self::ALL
-            .iter()
-            .zip(1..)
-            .find(|(error, _)| **error == self)
-            .map_or(0, |(_, code)| code)
+        Self::ALL.iter().zip(1..).find(|(error, _)| **error == self).map_or(0, |(_, code)| code)
     }
 
     /// The reverse of [`FetchError::code`].
     #[must_use]
     pub(crate) fn from_code(code: u64) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .zip(1..)
-            .find(|(_, own)| *own == code)
-            .map(|(error, _)| error)
+        Self::ALL.into_iter().zip(1..).find(|(_, own)| *own == code).map(|(error, _)| error)
     }
 }
 
@@ -175,10 +167,7 @@ pub(crate) fn discovery_url(issuer: &str) -> Result<Url, BadUrl> {
     if issuer.contains('?') {
         return Err(BadUrl::Malformed);
     }
-    Url::parse(&format!(
-        "{}/.well-known/openid-configuration",
-        issuer.trim_end_matches('/')
-    ))
+    Url::parse(&format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/')))
 }
 
 /// The body of a usable answer.
@@ -201,11 +190,7 @@ pub(crate) fn discovered(
     if document.text("issuer") != Ok(Some(issuer)) {
         return Err(FetchError::OtherIssuer);
     }
-    let uri = document
-        .text("jwks_uri")
-        .ok()
-        .flatten()
-        .ok_or(FetchError::BadJwksUri)?;
+    let uri = document.text("jwks_uri").ok().flatten().ok_or(FetchError::BadJwksUri)?;
     let url = Url::parse(uri).map_err(|_| FetchError::BadJwksUri)?;
     Target::of(url, origins).ok_or(FetchError::ForeignJwksUri)
 }

@@ -36,9 +36,7 @@ pub fn is_ahead(time: u64, now: u64, span: u64) -> bool {
 /// [`CEILING`]; the floor for `no-store` and `no-cache`.
 #[must_use]
 pub fn lifetime(cache_control: Option<&[u8]>) -> u64 {
-    let text = cache_control
-        .and_then(|value| std::str::from_utf8(value).ok())
-        .unwrap_or_default();
+    let text = cache_control.and_then(|value| std::str::from_utf8(value).ok()).unwrap_or_default();
     let mut max_age = None;
     for directive in text.split(',').map(str::trim) {
         let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
@@ -52,9 +50,7 @@ pub fn lifetime(cache_control: Option<&[u8]>) -> u64 {
             max_age = Some(max_age.map_or(seconds, |other: u64| other.min(seconds)));
         }
     }
-    max_age.map_or(DEFAULT, |seconds| {
-        seconds.saturating_mul(1000).clamp(FLOOR, CEILING)
-    })
+    max_age.map_or(DEFAULT, |seconds| seconds.saturating_mul(1000).clamp(FLOOR, CEILING))
 }
 
 fn seconds(digits: &str) -> u64 {
@@ -78,14 +74,8 @@ pub fn refresh_at(published: u64, fresh_until: u64, jitter: u64) -> u64 {
 /// of that by chance.
 #[must_use]
 pub fn backoff(failures: u64, has_keys: bool, jitter: u64) -> u64 {
-    let cap = if has_keys {
-        BACKOFF_CAP
-    } else {
-        BACKOFF_CAP_WITHOUT_KEYS
-    };
-    let doublings = u32::try_from(failures.saturating_sub(1))
-        .unwrap_or(u32::MAX)
-        .min(16);
+    let cap = if has_keys { BACKOFF_CAP } else { BACKOFF_CAP_WITHOUT_KEYS };
+    let doublings = u32::try_from(failures.saturating_sub(1)).unwrap_or(u32::MAX).min(16);
     let wait = BACKOFF.saturating_mul(1 << doublings).min(cap);
     part(wait, 75, 100).saturating_add(part(wait, 25, jitter))
 }
@@ -102,7 +92,5 @@ pub fn jitter(worker: u64, attempt: u64) -> u64 {
     hash.update(worker.to_le_bytes());
     hash.update(attempt.to_le_bytes());
     let digest = hash.finalize();
-    digest
-        .first_chunk::<8>()
-        .map_or(0, |bytes| u64::from_le_bytes(*bytes) % 101)
+    digest.first_chunk::<8>().map_or(0, |bytes| u64::from_le_bytes(*bytes) % 101)
 }

@@ -40,12 +40,7 @@ impl Key {
             return None;
         }
         let fingerprint = fingerprint(id.as_deref(), algorithm, &material);
-        Some(Self {
-            id,
-            algorithm,
-            verifying,
-            fingerprint,
-        })
+        Some(Self { id, algorithm, verifying, fingerprint })
     }
 
     /// `kid`.

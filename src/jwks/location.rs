@@ -29,22 +29,13 @@ impl Location {
             Self::Fixed(target) => ("fixed", target),
             Self::Discovered(target) => ("discovered", target),
         };
-        for text in [
-            kind,
-            &target.url.origin(),
-            &target.url.path,
-            &target.cluster,
-        ] {
+        for text in [kind, &target.url.origin(), &target.url.path, &target.cluster] {
             part(text);
         }
         for (origin, cluster) in origins {
             part(origin);
             part(cluster);
         }
-        hash.finalize()
-            .iter()
-            .take(16)
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
     }
 }

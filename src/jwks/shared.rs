@@ -155,9 +155,7 @@ impl Records {
         {
             return Some((state, cas));
         }
-        shared
-            .set(&self.state, &State::default().encode(), None)
-            .ok()?;
+        shared.set(&self.state, &State::default().encode(), None).ok()?;
         let (bytes, cas) = shared.get(&self.state)?;
         Some((State::decode(&bytes)?, cas))
     }
@@ -200,9 +198,6 @@ impl Published {
         let end = bytes.iter().position(|byte| *byte == b'\n')?;
         let (uri, body) = bytes.split_at_checked(end)?;
         let uri = String::from_utf8(uri.to_vec()).ok()?;
-        Some(Self {
-            uri,
-            body: body.strip_prefix(b"\n")?.to_vec(),
-        })
+        Some(Self { uri, body: body.strip_prefix(b"\n")?.to_vec() })
     }
 }

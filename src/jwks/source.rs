@@ -8,8 +8,6 @@ mod lease;
 
 use std::collections::BTreeMap;
 
-use sha2::{Digest, Sha256};
-
 use super::KeySet;
 use super::fetch::{self, Fetch, FetchError, FetchId, FetchOutcome, Target};
 use super::freshness::{self, MAX_STALE};
@@ -28,8 +26,6 @@ pub(crate) struct Source {
     /// The address of the newest set, if it was discovered.
     found: Option<Target>,
     keys: Option<KeySet>,
-    /// SHA-256 of the document that the keys were read from.
-    digest: [u8; 32],
     /// The keys are others than at the end of the last step.
     replaced: bool,
     /// The shared state as of the last look.
@@ -82,7 +78,6 @@ impl Source {
             location,
             found: None,
             keys: None,
-            digest: [0; 32],
             replaced: false,
             seen: State::default(),
             was_leased: false,
@@ -100,9 +95,7 @@ impl Source {
 
     /// Whether a key of this fingerprint is in the set.
     pub(crate) fn has(&self, fingerprint: &[u8; 32]) -> bool {
-        self.keys
-            .as_ref()
-            .is_some_and(|keys| keys.contains(fingerprint))
+        self.keys.as_ref().is_some_and(|keys| keys.contains(fingerprint))
     }
 
     /// Whether it is worth waiting for keys. Not while fetches fail: a request that waits holds
@@ -183,11 +176,7 @@ impl Source {
 
     fn step(&mut self, fetch: Option<Fetch>, changed: bool) -> Step {
         let replaced = std::mem::take(&mut self.replaced);
-        Step {
-            fetch,
-            changed: changed || replaced,
-            replaced,
-        }
+        Step { fetch, changed: changed || replaced, replaced }
     }
 
     /// Takes in what the others did. `true` if waiting requests could get another verdict.
@@ -212,16 +201,13 @@ impl Source {
         let Ok(keys) = KeySet::parse(&set.body) else {
             return;
         };
-        let found = Url::parse(&set.uri)
-            .ok()
-            .and_then(|url| Target::of(url, &self.origins));
+        let found = Url::parse(&set.uri).ok().and_then(|url| Target::of(url, &self.origins));
         self.found = found;
-        self.replace(keys, Sha256::digest(&set.body).into());
+        self.replace(keys);
     }
 
-    fn replace(&mut self, keys: KeySet, digest: [u8; 32]) {
+    fn replace(&mut self, keys: KeySet) {
         self.keys = Some(keys);
-        self.digest = digest;
         self.replaced = true;
     }
 
@@ -252,9 +238,6 @@ impl Source {
 
     fn next_id(&mut self) -> FetchId {
         self.serial = self.serial.saturating_add(1);
-        FetchId {
-            source: self.index,
-            serial: self.serial,
-        }
+        FetchId { source: self.index, serial: self.serial }
     }
 }

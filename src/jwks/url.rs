@@ -48,10 +48,7 @@ impl Url {
     /// # Errors
     /// See [`BadUrl`].
     pub fn parse(text: &str) -> Result<Self, BadUrl> {
-        if !text
-            .bytes()
-            .all(|byte| byte.is_ascii_graphic() && !b"\"#<>\\^`{|}".contains(&byte))
-        {
+        if !text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"#<>\\^`{|}".contains(&byte)) {
             return Err(BadUrl::Malformed);
         }
         let (scheme, rest) = text.split_once("://").ok_or(BadUrl::Malformed)?;
@@ -72,11 +69,7 @@ impl Url {
             _ => host,
         };
         let slash = if path.starts_with('/') { "" } else { "/" };
-        Ok(Self {
-            scheme,
-            authority,
-            path: format!("{slash}{path}"),
-        })
+        Ok(Self { scheme, authority, path: format!("{slash}{path}") })
     }
 
     /// Scheme and authority: `https://id.example.com`.
@@ -102,9 +95,7 @@ fn host_and_port(authority: &str) -> Option<(String, Option<u16>)> {
         Some(address) => address.parse::<Ipv6Addr>().is_ok(),
         None => {
             !host.is_empty()
-                && host
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
+                && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
         }
     };
     valid.then_some((host, port))
@@ -113,10 +104,6 @@ fn host_and_port(authority: &str) -> Option<(String, Option<u16>)> {
 fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost"
-        || bare
-            .parse::<Ipv4Addr>()
-            .is_ok_and(|address| address.is_loopback())
-        || bare
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
+        || bare.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
+        || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }

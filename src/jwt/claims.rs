@@ -47,9 +47,7 @@ impl<'a> Claims<'a> {
             Some(value) => NumericDate::read(value).map(Some).ok_or(Invalid::Claims),
             None => Ok(None),
         };
-        let subject = text("sub")?
-            .filter(|sub| is_name(sub))
-            .ok_or(Invalid::Subject)?;
+        let subject = text("sub")?.filter(|sub| is_name(sub)).ok_or(Invalid::Subject)?;
         Ok(Self {
             issuer: text("iss")?.ok_or(Invalid::Issuer)?,
             subject,
@@ -86,10 +84,9 @@ fn audiences<'a>(value: Option<&'a Json<'_>>) -> Result<Vec<&'a str>, Invalid> {
     match value {
         None => Ok(Vec::new()),
         Some(Json::String(one)) => Ok(vec![one.as_ref()]),
-        Some(Json::Array(many)) => many
-            .iter()
-            .map(|one| one.as_str().ok_or(Invalid::Claims))
-            .collect(),
+        Some(Json::Array(many)) => {
+            many.iter().map(|one| one.as_str().ok_or(Invalid::Claims)).collect()
+        }
         Some(_) => Err(Invalid::Claims),
     }
 }
@@ -122,10 +119,7 @@ pub fn grants(payload: &Object<'_>, path: &str, scopes: &mut Vec<String>) {
     match find(payload, path) {
         Some(Json::String(words)) => words.split(' ').for_each(|word| grant(word, scopes)),
         Some(Json::Array(words)) => {
-            words
-                .iter()
-                .filter_map(Json::as_str)
-                .for_each(|word| grant(word, scopes));
+            words.iter().filter_map(Json::as_str).for_each(|word| grant(word, scopes));
         }
         _ => {}
     }
@@ -151,8 +145,5 @@ fn grant(word: &str, scopes: &mut Vec<String>) {
 /// The `scope-token` of RFC 6749 section 3.3.
 #[must_use]
 pub fn is_scope(word: &str) -> bool {
-    !word.is_empty()
-        && word
-            .bytes()
-            .all(|b| matches!(b, 0x21 | 0x23..=0x5B | 0x5D..=0x7E))
+    !word.is_empty() && word.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5B | 0x5D..=0x7E))
 }

@@ -5,9 +5,8 @@ const BIT_STRING: u8 = 0x03;
 const SEQUENCE: u8 = 0x30;
 
 /// `AlgorithmIdentifier` of RFC 3279 section 2.3.1: rsaEncryption with NULL.
-const RSA: &[u8] = &[
-    0x30, 0x0D, 0x06, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 0x01, 0x05, 0x00,
-];
+const RSA: &[u8] =
+    &[0x30, 0x0D, 0x06, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 0x01, 0x05, 0x00];
 /// `AlgorithmIdentifier` of RFC 5480 section 2.1.1: id-ecPublicKey with secp256r1.
 pub(crate) const P256: &[u8] = &[
     0x30, 0x13, 0x06, 0x07, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x02, 0x01, 0x06, 0x08, 0x2A, 0x86, 0x48,
@@ -59,9 +58,7 @@ pub(crate) fn significant(number: &[u8]) -> &[u8] {
 }
 
 fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
-    let length = parts
-        .iter()
-        .fold(0_usize, |sum, part| sum.saturating_add(part.len()));
+    let length = parts.iter().fold(0_usize, |sum, part| sum.saturating_add(part.len()));
     let mut out = Vec::with_capacity(length.saturating_add(6));
     out.push(tag);
     match u8::try_from(length) {

@@ -32,11 +32,7 @@ impl Header {
             return Err(Invalid::Extension);
         }
         let algorithm = Algorithm::named(algorithm).ok_or(Invalid::Algorithm)?;
-        Ok(Self {
-            algorithm,
-            key_id,
-            token_type,
-        })
+        Ok(Self { algorithm, key_id, token_type })
     }
 }
 

@@ -93,10 +93,7 @@ impl<'a> Object<'a> {
     /// The first member of that name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Json<'a>> {
-        self.members
-            .iter()
-            .find(|(n, _)| n == name)
-            .map(|(_, value)| value)
+        self.members.iter().find(|(n, _)| n == name).map(|(_, value)| value)
     }
 
     /// The member of that name, if there is exactly one.
@@ -120,9 +117,7 @@ impl<'a> Object<'a> {
     /// # Errors
     /// [`NotText`] if the member is of another type.
     pub fn text(&self, name: &str) -> Result<Option<&str>, NotText> {
-        self.get(name)
-            .map(|value| value.as_str().ok_or(NotText))
-            .transpose()
+        self.get(name).map(|value| value.as_str().ok_or(NotText)).transpose()
     }
 
     /// Whether no name is given twice, here and below.
@@ -189,11 +184,7 @@ impl<'de> Visitor<'de> for Tree {
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<Self::Value, E> {
-        if value.is_finite() {
-            Ok(Json::Number(value))
-        } else {
-            Err(E::custom("infinite"))
-        }
+        if value.is_finite() { Ok(Json::Number(value)) } else { Err(E::custom("infinite")) }
     }
 
     fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Self::Value, E> {

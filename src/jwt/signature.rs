@@ -118,11 +118,7 @@ impl VerifyingKey {
         let key = Rsa::from_public_components(number(n)?, number(e)?).map_err(|_| BadKey)?;
         let portable = PKey::from_rsa(key).map_err(|_| BadKey)?;
         let spki = der::rsa_spki(n, e);
-        Ok(Self::Rsa(Box::new(RsaKey {
-            size: n.len(),
-            spki,
-            portable,
-        })))
+        Ok(Self::Rsa(Box::new(RsaKey { size: n.len(), spki, portable })))
     }
 
     /// The key at (x, y) of P-256, 32 bytes each.
@@ -132,10 +128,7 @@ impl VerifyingKey {
     pub fn p256(x: &[u8], y: &[u8]) -> Result<Self, BadKey> {
         let point = point(x, y, 32)?;
         let portable = ES256PublicKey::from_bytes(&point).map_err(|_| BadKey)?;
-        Ok(Self::P256(EcKey {
-            spki: der::ec_spki(der::P256, &point),
-            portable,
-        }))
+        Ok(Self::P256(EcKey { spki: der::ec_spki(der::P256, &point), portable }))
     }
 
     /// The key at (x, y) of P-384, 48 bytes each.
@@ -145,10 +138,7 @@ impl VerifyingKey {
     pub fn p384(x: &[u8], y: &[u8]) -> Result<Self, BadKey> {
         let point = point(x, y, 48)?;
         let portable = ES384PublicKey::from_bytes(&point).map_err(|_| BadKey)?;
-        Ok(Self::P384(EcKey {
-            spki: der::ec_spki(der::P384, &point),
-            portable,
-        }))
+        Ok(Self::P384(EcKey { spki: der::ec_spki(der::P384, &point), portable }))
     }
 
     /// The key at (x, y) of secp256k1, 32 bytes each.
@@ -157,9 +147,7 @@ impl VerifyingKey {
     /// [`BadKey`] if that is not a point of the curve.
     pub fn k256(x: &[u8], y: &[u8]) -> Result<Self, BadKey> {
         let point = point(x, y, 32)?;
-        ES256kPublicKey::from_bytes(&point)
-            .map(Self::K256)
-            .map_err(|_| BadKey)
+        ES256kPublicKey::from_bytes(&point).map(Self::K256).map_err(|_| BadKey)
     }
 
     /// An Ed25519 key (RFC 8032 section 5.1.5), 32 bytes. Points of small order are refused.
@@ -167,9 +155,7 @@ impl VerifyingKey {
     /// # Errors
     /// [`BadKey`] if it is not a key.
     pub fn ed25519(x: &[u8]) -> Result<Self, BadKey> {
-        Ed25519PublicKey::from_bytes(x)
-            .map(Self::Ed25519)
-            .map_err(|_| BadKey)
+        Ed25519PublicKey::from_bytes(x).map(Self::Ed25519).map_err(|_| BadKey)
     }
 
     /// A shared secret of at least 32 bytes.
@@ -177,11 +163,7 @@ impl VerifyingKey {
     /// # Errors
     /// [`BadKey`] if it is shorter.
     pub fn secret(secret: Vec<u8>) -> Result<Self, BadKey> {
-        if secret.len() < MIN_SECRET {
-            Err(BadKey)
-        } else {
-            Ok(Self::Secret(secret))
-        }
+        if secret.len() < MIN_SECRET { Err(BadKey) } else { Ok(Self::Secret(secret)) }
     }
 
     /// Whether a signature by `algorithm` can be of this key at all.
@@ -293,45 +275,31 @@ fn ecdsa(
     let Some(der) = der::ecdsa_signature(signature) else {
         return false;
     };
-    host.verify(hash, spki, &der, text)
-        .unwrap_or_else(|Unsupported| portable())
+    host.verify(hash, spki, &der, text).unwrap_or_else(|Unsupported| portable())
 }
 
 /// RFC 7518 section 3.4: R and S, each exactly as long as the order. Neither may be zero; that
 /// they are below the order is left to the verifiers, which all look.
 fn in_range(signature: &[u8], size: usize) -> bool {
     let non_zero = |number: &[u8]| number.len() == size && number.iter().any(|byte| *byte != 0);
-    signature
-        .split_at_checked(size)
-        .is_some_and(|(r, s)| non_zero(r) && non_zero(s))
+    signature.split_at_checked(size).is_some_and(|(r, s)| non_zero(r) && non_zero(s))
 }
 
 fn p256(key: &ES256PublicKey, hash: &[u8], signature: &[u8]) -> bool {
-    p256::ecdsa::Signature::from_slice(signature).is_ok_and(|signature| {
-        key.public_key()
-            .as_ref()
-            .verify_prehash(hash, &signature)
-            .is_ok()
-    })
+    p256::ecdsa::Signature::from_slice(signature)
+        .is_ok_and(|signature| key.public_key().as_ref().verify_prehash(hash, &signature).is_ok())
 }
 
 fn p384(key: &ES384PublicKey, hash: &[u8], signature: &[u8]) -> bool {
-    p384::ecdsa::Signature::from_slice(signature).is_ok_and(|signature| {
-        key.public_key()
-            .as_ref()
-            .verify_prehash(hash, &signature)
-            .is_ok()
-    })
+    p384::ecdsa::Signature::from_slice(signature)
+        .is_ok_and(|signature| key.public_key().as_ref().verify_prehash(hash, &signature).is_ok())
 }
 
 fn k256(key: &ES256kPublicKey, hash: &[u8], signature: &[u8]) -> bool {
     k256::ecdsa::Signature::from_slice(signature).is_ok_and(|signature| {
         // The library asks for the lower of the two values of S, RFC 8812 does not.
         let signature = signature.normalize_s();
-        key.public_key()
-            .as_ref()
-            .verify_prehash(hash, &signature)
-            .is_ok()
+        key.public_key().as_ref().verify_prehash(hash, &signature).is_ok()
     })
 }
 

