@@ -152,3 +152,42 @@ fn descriptions_fit_into_a_challenge() {
         assert!(text.bytes().all(|b| matches!(b, 0x20..=0x21 | 0x23..=0x5B | 0x5D..=0x7E)));
     }
 }
+
+/// Small changes to real tokens, the same ones in every run.
+#[test]
+fn nothing_that_is_damaged_is_accepted_and_nothing_traps() {
+    let corpus = Corpus::read();
+    let mut authenticator = corpus.authenticator();
+    let now = UnixMillis(corpus.now_ms);
+    let known: BTreeSet<&[u8]> = corpus.rows.iter().map(|row| row.token.as_bytes()).collect();
+    let mut random = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut next = |below: usize| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695);
+        usize::try_from(random >> 33).unwrap() % below.max(1)
+    };
+    for _ in 0..40_000 {
+        let mut token = corpus.rows[next(corpus.rows.len())].token.clone().into_bytes();
+        if token.len() > 4096 {
+            continue;
+        }
+        for _ in 0..=next(3) {
+            let at = next(token.len());
+            match next(5) {
+                0 if !token.is_empty() => token[at] = u8::try_from(next(256)).unwrap(),
+                1 => token.insert(at, b".A=\xff"[next(4)]),
+                2 if !token.is_empty() => drop(token.remove(at)),
+                3 => token.truncate(at),
+                _ => {
+                    let other = corpus.rows[next(corpus.rows.len())].token.as_bytes();
+                    let cut = next(other.len());
+                    token.truncate(at);
+                    token.extend_from_slice(&other[cut..]);
+                }
+            }
+        }
+        if !known.contains(token.as_slice()) {
+            let verdict = authenticator.authenticate(&token, now, &Boring);
+            assert!(!matches!(verdict, Verdict::Accepted(_)), "{}", text(&verdict));
+        }
+    }
+}

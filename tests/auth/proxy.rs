@@ -61,6 +61,26 @@ impl Shared {
     }
 }
 
+/// The shared data as a worker sees it that is held up just before its first write.
+pub(crate) struct HeldUp<'a> {
+    pub(crate) inner: Shared,
+    /// What the others do meanwhile.
+    pub(crate) meanwhile: Option<&'a mut dyn FnMut()>,
+}
+
+impl SharedData for HeldUp<'_> {
+    fn get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
+        self.inner.get(key)
+    }
+
+    fn set(&mut self, key: &str, value: &[u8], cas: Option<u32>) -> Result<(), CasMismatch> {
+        if let Some(meanwhile) = self.meanwhile.take() {
+            meanwhile();
+        }
+        self.inner.set(key, value, cas)
+    }
+}
+
 /// The host's `verify_signature`, which is BoringSSL's: RSA with PKCS #1 v1.5, ECDSA in DER,
 /// keys as SubjectPublicKeyInfo.
 pub(crate) struct Boring;
@@ -112,7 +132,7 @@ fn open(spki: &[u8]) -> (Kind, &[u8]) {
 fn element(der: &[u8], tag: u8) -> (&[u8], &[u8]) {
     assert_eq!(der[0], tag);
     let (length, start) = match der[1] {
-        short @ 0..0x80 => (usize::from(short), 2),
+        short @ 0..=0x7F => (usize::from(short), 2),
         0x81 => (usize::from(der[2]), 3),
         0x82 => (usize::from(der[2]) * 256 + usize::from(der[3]), 4),
         other => panic!("a length that begins with {other:#x}"),

@@ -3,7 +3,7 @@
 use attach_filter::auth::{Authenticator, Denial, FetchOutcome, NoHost, UnixMillis, Verdict};
 
 use crate::mint::{self, DISCOVERY, ISSUER, JWKS, discovery, jwks, token};
-use crate::proxy::{Proxy, Reply, Shared, TICK};
+use crate::proxy::{HeldUp, Proxy, Reply, Shared, TICK};
 
 const COOLDOWN: u64 = 10_000;
 const HOUR: u64 = 3_600_000;
@@ -57,22 +57,40 @@ fn a_request_that_waits_is_told_when_the_keys_are_there() {
 }
 
 #[test]
-fn workers_that_start_at_the_same_moment_fetch_once() {
-    // Every one of them sees that the record is missing before any of them writes it: the map
-    // of each is a copy until its first poll is over, and the last one's writes stay.
-    let mut proxy = healthy(4);
+fn workers_that_create_the_record_at_the_same_moment_fetch_once() {
     let config = mint::config(&[ISSUER]);
+    let shared = Shared::default();
+    let now = UnixMillis(mint::START * 1000);
     let mut fetches = 0;
-    for number in 0..4 {
-        let mut late = Authenticator::new(&config, 100 + number).unwrap();
-        let mut own = Shared::default();
-        fetches += late.poll(UnixMillis(proxy.now), &mut own).len();
-        // Its claim is there; then somebody else's creation of the record wipes it.
-        fetches += late.poll(UnixMillis(proxy.now + TICK), &mut Shared::default()).len();
+    let mut first = Authenticator::new(&config, 1).unwrap();
+    let mut second = Authenticator::new(&config, 2).unwrap();
+    // The second sees that there is no record. Before it writes one, the first makes it and
+    // takes the lease; which the second then wipes, without knowing.
+    let mut meanwhile = || fetches += first.poll(now, &mut shared.clone()).len();
+    let mut held_up = HeldUp { inner: shared.clone(), meanwhile: Some(&mut meanwhile) };
+    let mut total = second.poll(now, &mut held_up).len();
+    total += fetches;
+    for tick in 1..100 {
+        let now = UnixMillis(now.0 + tick * TICK);
+        total += first.poll(now, &mut shared.clone()).len();
+        total += second.poll(now, &mut shared.clone()).len();
     }
-    assert_eq!(fetches, 0, "a lease that was wiped is not used");
-    proxy.run(500);
-    assert_eq!(proxy.fetches(JWKS), 1);
+    assert_eq!(total, 1);
+}
+
+#[test]
+fn workers_that_refresh_at_the_same_moment_fetch_once() {
+    let mut proxy = healthy(2);
+    proxy.run(1_000);
+    let later = UnixMillis(proxy.now + 290_000);
+    let shared = proxy.shared.clone();
+    let mut workers = proxy.workers.into_iter();
+    let (mut first, mut second) = (workers.next().unwrap(), workers.next().unwrap());
+    let mut fetches = 0;
+    let mut meanwhile = || fetches += first.poll(later, &mut shared.clone()).len();
+    let mut held_up = HeldUp { inner: shared.clone(), meanwhile: Some(&mut meanwhile) };
+    let own = second.poll(later, &mut held_up).len();
+    assert_eq!((fetches, own), (1, 0));
 }
 
 #[test]
