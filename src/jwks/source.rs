@@ -7,6 +7,7 @@
 mod lease;
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use super::KeySet;
 use super::fetch::{self, Fetch, FetchError, FetchId, FetchOutcome, Target};
@@ -20,7 +21,7 @@ pub(crate) struct Source {
     index: usize,
     worker: u64,
     issuer: String,
-    origins: BTreeMap<String, String>,
+    origins: Rc<BTreeMap<String, String>>,
     location: Location,
     records: Records,
     /// The address of the newest set, if it was discovered.
@@ -66,14 +67,14 @@ impl Source {
         worker: u64,
         issuer: &str,
         location: Location,
-        origins: &BTreeMap<String, String>,
+        origins: &Rc<BTreeMap<String, String>>,
     ) -> Self {
         Self {
             index,
             // Zero stands for nobody.
             worker: worker.max(1),
             issuer: issuer.to_owned(),
-            origins: origins.clone(),
+            origins: Rc::clone(origins),
             records: Records::new(&location.identity(issuer, origins)),
             location,
             found: None,
