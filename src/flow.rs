@@ -5,9 +5,8 @@
 
 use std::rc::Rc;
 
-use crate::auth::Denial;
 use crate::auth::denial::{Dialect, Reply};
-use crate::auth::signature::HostVerifier;
+use crate::auth::{Denial, HostVerifier};
 use crate::gateway::Gateway;
 use crate::routes::Route;
 
@@ -23,6 +22,7 @@ mod tests;
 use body::BodyPlan;
 pub use recording::Ending;
 use recording::Recording;
+pub use response::Answer;
 
 /// What a flow asks of the host. Edits are made in the order of the calls.
 pub trait Steps {
@@ -148,10 +148,10 @@ impl Flow {
         }
     }
 
-    /// Whether the flow has answered the request itself.
+    /// Whether the exchange is copied for the mirror.
     #[must_use]
-    pub fn is_answered(&self) -> bool {
-        matches!(self.state, State::Answered)
+    pub fn records(&self) -> bool {
+        self.recording.is_some()
     }
 
     fn deny(&mut self, denial: &Denial, steps: &mut dyn Steps) -> Next {
@@ -164,8 +164,8 @@ impl Flow {
         if !self.sid.is_empty() {
             reply.headers.push((crate::headers::TRACE_SESSION, self.sid.clone()));
         }
-        if let Some(task) = self.task.take() {
-            reply.headers.push((crate::headers::TASK, task));
+        if let Some(task) = &self.task {
+            reply.headers.push((crate::headers::TASK, task.clone()));
         }
         if let Some(origin) = &self.cors {
             reply.headers.extend(cors::response_headers(origin));

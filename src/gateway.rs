@@ -19,13 +19,13 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Prepares a configuration.
+    /// Prepares a configuration. `worker` is any number that differs between workers.
     ///
     /// # Errors
     /// Every fault of the configuration, each with the path of its key.
-    pub fn new(config: Config) -> Result<Self, Vec<Fault>> {
+    pub fn new(config: Config, worker: u64) -> Result<Self, Vec<Fault>> {
         let mut faults = config.faults();
-        let auth = Authenticator::new(&config).map_err(|more| faults.extend(more)).ok();
+        let auth = Authenticator::new(&config, worker).map_err(|more| faults.extend(more)).ok();
         let session_key = SessionKey::new(&config.session)
             .map_err(|fault| faults.push(Fault::new("session", fault.to_string())))
             .ok();

@@ -60,8 +60,8 @@ impl Flow {
         if len > limit {
             return match scanner.as_ref().map(|scanner| scanner.at_limit()) {
                 Some(Ok(())) => self.release(len, body),
-                Some(Err(denial)) => self.deny(&denial, steps),
-                None => self.deny(&Denial::BodyTooLarge, steps),
+                Some(Err(denial)) => self.refuse_body(&denial, steps),
+                None => self.refuse_body(&Denial::BodyTooLarge, steps),
             };
         }
         if end_of_stream { self.end_of_request(body, steps) } else { Next::Pause }
@@ -87,9 +87,15 @@ impl Flow {
                     let room = recording.capture.request_room();
                     recording.capture.request_chunk(seen, held.get(..room).unwrap_or(&held));
                 }
-                self.deny(&denial, steps)
+                self.refuse_body(&denial, steps)
             }
         }
+    }
+
+    /// A body that cannot be used makes no task.
+    fn refuse_body(&mut self, denial: &Denial, steps: &mut dyn Steps) -> Next {
+        self.task = None;
+        self.deny(denial, steps)
     }
 
     fn release(&mut self, len: usize, body: &mut dyn Body) -> Next {

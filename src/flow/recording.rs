@@ -3,7 +3,7 @@
 use crate::headers::RequestHead;
 use crate::mirror::capture::{Capture, Exchange, kind_of};
 use crate::mirror::wire::Outcome;
-use crate::session::uuid_v7;
+use crate::session::uuid::uuid_v7;
 
 use super::{Flow, Moment, State};
 

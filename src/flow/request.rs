@@ -2,13 +2,13 @@
 
 use std::rc::Rc;
 
-use crate::auth::signature::HostVerifier;
-use crate::auth::{Authenticator, Denial, Identity, Verdict};
+use crate::auth::{Authenticator, Denial, HostVerifier, Identity, UnixMillis, Verdict};
 use crate::auth::denial::Dialect;
 use crate::config::Mode;
 use crate::headers::{self, RequestHead, is_own};
 use crate::routes::{Route, rule_for, without_query};
-use crate::session::{trace, trace_session};
+use crate::session::trace::trace;
+use crate::session::trace_session;
 
 use super::body::BodyPlan;
 use super::recording::{Caller, Recording};
@@ -39,7 +39,8 @@ impl Flow {
     ) -> Next {
         let head = RequestHead::read(&request.headers);
         let Ok(path) = std::str::from_utf8(head.path).map(without_query) else {
-            return self.deny(&Denial::NotFound, steps);
+            strip_foreign(&head, Mode::Require, steps);
+            return self.deny(&Denial::InvalidRequest("the path is not text"), steps);
         };
         let gateway = Rc::clone(&self.gateway);
         let config = gateway.config();
@@ -74,7 +75,7 @@ impl Flow {
                     Ok(token) => token,
                     Err(denial) => return self.deny(&denial, steps),
                 };
-                let verdict = gateway.auth.borrow_mut().authenticate(token, now, host);
+                let verdict = gateway.auth.borrow_mut().authenticate(token, UnixMillis(now), host);
                 match verdict {
                     Verdict::Accepted(identity) => {
                         let scopes = rule.and_then(|rule| rule.scopes.as_deref());
@@ -106,7 +107,7 @@ impl Flow {
             issuer: Some(identity.issuer().to_owned()),
             agent: identity.agent().map(str::to_owned),
             session: Some(session.as_str().to_owned()),
-            scopes: (self.route == Route::Memory).then(|| identity.scopes().join(" ")),
+            scopes: (self.route == Route::Memory).then(|| identity.scope()),
         }
     }
 
