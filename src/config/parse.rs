@@ -17,7 +17,10 @@ impl Config {
             Ok(_) => return Err(vec![Fault::new("", "the configuration is not a JSON object")]),
             Err(error) => {
                 let place = format!("line {}, column {}", error.line(), error.column());
-                return Err(vec![Fault::new("", format!("the configuration is not JSON: {place}"))]);
+                return Err(vec![Fault::new(
+                    "",
+                    format!("the configuration is not JSON: {place}"),
+                )]);
             }
         };
         let mut reader = Reader { keys, faults: Vec::new() };
@@ -49,10 +52,9 @@ impl Config {
         if self.max_rewrite_body == 0 {
             fault("max_rewrite_body".into(), "must be at least 1 byte");
         }
-        for (name, value) in [
-            ("engine.cluster", &self.engine.cluster),
-            ("engine.authority", &self.engine.authority),
-        ] {
+        for (name, value) in
+            [("engine.cluster", &self.engine.cluster), ("engine.authority", &self.engine.authority)]
+        {
             if value.is_empty() {
                 fault(name.into(), "must not be empty");
             }
@@ -217,15 +219,8 @@ mod tests {
         }"#;
         let faults = Config::parse(text.as_bytes()).unwrap_err();
         let paths: Vec<&str> = faults.iter().map(|fault| fault.path.as_str()).collect();
-        let expected = [
-            "mode",
-            "issuers[0]",
-            "issuers[1]",
-            "session",
-            "engine",
-            "max_rewrite_body",
-            "enigne",
-        ];
+        let expected =
+            ["mode", "issuers[0]", "issuers[1]", "session", "engine", "max_rewrite_body", "enigne"];
         assert_eq!(paths, expected);
         let text: String = faults.iter().map(|fault| format!("{fault}\n")).collect();
         assert!(!text.contains("12345678") && !text.contains("s3cret"), "{text}");

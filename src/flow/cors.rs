@@ -18,7 +18,8 @@ pub(super) fn is_preflight(head: &RequestHead<'_>) -> bool {
 
 /// The answer to a preflight of an allowed origin; the origin itself is added to every answer.
 pub(super) fn preflight(head: &RequestHead<'_>) -> Reply {
-    let asked = head.preflight_headers.and_then(header_names).unwrap_or("authorization, content-type");
+    let asked =
+        head.preflight_headers.and_then(header_names).unwrap_or("authorization, content-type");
     Reply {
         status: 204,
         headers: vec![

@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use crate::auth::{Authenticator, Denial, HostVerifier, Identity, UnixMillis, Verdict};
 use crate::auth::denial::Dialect;
+use crate::auth::{Authenticator, Denial, HostVerifier, Identity, UnixMillis, Verdict};
 use crate::config::Mode;
 use crate::headers::{self, RequestHead, is_own};
 use crate::routes::{Route, rule_for, without_query};
@@ -186,7 +186,9 @@ impl Flow {
                 if request.end_of_stream {
                     return self.deny(&Denial::InvalidBody("the body is empty"), steps);
                 }
-                if head.content_length.is_some_and(|len| usize::try_from(len).is_ok_and(|len| len > limit))
+                if head
+                    .content_length
+                    .is_some_and(|len| usize::try_from(len).is_ok_and(|len| len > limit))
                 {
                     return self.deny(&Denial::BodyTooLarge, steps);
                 }

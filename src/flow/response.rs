@@ -18,14 +18,18 @@ const VIA_UPSTREAM: &[u8] = b"via_upstream";
 
 impl Flow {
     /// The answer's headers came, from an upstream or from Envoy itself.
-    pub fn response_headers(&mut self, now: u64, answer: &dyn Answer, steps: &mut dyn Steps) -> Next {
+    pub fn response_headers(
+        &mut self,
+        now: u64,
+        answer: &dyn Answer,
+        steps: &mut dyn Steps,
+    ) -> Next {
         if !matches!(self.state, State::Forwarded) {
             return Next::Continue;
         }
         let headers = answer.headers();
-        let value = |name: &str| {
-            headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_slice())
-        };
+        let value =
+            |name: &str| headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_slice());
         let status = value(":status").and_then(parse_status).unwrap_or(0);
         if let Some(recording) = &mut self.recording {
             recording.response_headers(
@@ -70,7 +74,13 @@ impl Flow {
     }
 
     /// A part of the answer's body came; it goes on at once.
-    pub fn response_body(&mut self, now: u64, len: usize, end_of_stream: bool, body: &mut dyn Body) {
+    pub fn response_body(
+        &mut self,
+        now: u64,
+        len: usize,
+        end_of_stream: bool,
+        body: &mut dyn Body,
+    ) {
         if !matches!(self.state, State::Forwarded) {
             return;
         }

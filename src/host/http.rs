@@ -61,20 +61,15 @@ impl HttpContext for Http {
 
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         let mut window = Window(BufferType::HttpRequestBody);
-        let next = self.flow.borrow_mut().request_body(
-            size,
-            end_of_stream,
-            &mut window,
-            &mut HostSteps,
-        );
+        let next =
+            self.flow.borrow_mut().request_body(size, end_of_stream, &mut window, &mut HostSteps);
         if next == Next::Continue { Action::Continue } else { Action::Pause }
     }
 
     fn on_http_request_trailers(&mut self, _num_trailers: usize) -> Action {
         let trailers = hostcalls::get_map_bytes(MapType::HttpRequestTrailers).unwrap_or_default();
         let mut window = Window(BufferType::HttpRequestBody);
-        let next =
-            self.flow.borrow_mut().request_trailers(&trailers, &mut window, &mut HostSteps);
+        let next = self.flow.borrow_mut().request_trailers(&trailers, &mut window, &mut HostSteps);
         if next == Next::Continue { Action::Continue } else { Action::Pause }
     }
 

@@ -21,10 +21,13 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 /// How long an answer is good for, so that asking often costs the upstreams nothing.
 const GOOD_FOR_MS: u64 = 1_000;
 
+/// A stream that waits: its context id and its flow.
+pub(super) type Asker = (u32, Weak<RefCell<Flow>>);
+
 /// State of the probes on this worker.
 #[derive(Default)]
 pub(super) struct Readiness {
-    waiting: Vec<(u32, Weak<RefCell<Flow>>)>,
+    waiting: Vec<Asker>,
     pending: usize,
     missing: Vec<String>,
     probed_at: Option<u64>,
@@ -45,9 +48,10 @@ impl Readiness {
         self.probed_at = Some(now);
         let config = gateway.config();
         let engine = (Target::Engine, &config.engine.cluster, &config.engine.authority, "/");
-        let mirror = config.mirror.as_ref().map(|mirror| {
-            (Target::Mirror, &mirror.cluster, &mirror.authority, "/healthz")
-        });
+        let mirror = config
+            .mirror
+            .as_ref()
+            .map(|mirror| (Target::Mirror, &mirror.cluster, &mirror.authority, "/healthz"));
         let mut dispatched = Vec::new();
         for (target, cluster, authority, path) in std::iter::once(engine).chain(mirror) {
             match calls::get(cluster, "http", authority, path, TIMEOUT) {
@@ -73,7 +77,7 @@ impl Readiness {
     }
 
     /// The requests that can be answered now, and what they are told besides the keys.
-    pub(super) fn settled(&mut self) -> Option<(Vec<(u32, Weak<RefCell<Flow>>)>, Vec<String>)> {
+    pub(super) fn settled(&mut self) -> Option<(Vec<Asker>, Vec<String>)> {
         (self.pending == 0 && self.probed_at.is_some() && !self.waiting.is_empty())
             .then(|| (std::mem::take(&mut self.waiting), self.missing.clone()))
     }

@@ -108,8 +108,7 @@ impl RootContext for Root {
     fn on_tick(&mut self) {
         let Some(shared) = &self.shared else { return };
         let now = super::now();
-        let fetches =
-            shared.gateway.auth.borrow_mut().poll(UnixMillis(now), &mut EnvoySharedData);
+        let fetches = shared.gateway.auth.borrow_mut().poll(UnixMillis(now), &mut EnvoySharedData);
         fetch_all(shared, fetches, now);
         shared.resume_waiting(now);
         send_batches(shared, now);

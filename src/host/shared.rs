@@ -45,9 +45,10 @@ struct Waiter {
 impl Shared {
     pub(super) fn new(root: u32, gateway: Gateway) -> Self {
         let queue_bytes = gateway.config().mirror.as_ref().map_or(0, |mirror| mirror.queue_bytes);
+        let generation = gateway.auth.borrow().generation();
         Self {
             root,
-            generation: Cell::new(gateway.auth.borrow().generation()),
+            generation: Cell::new(generation),
             gateway: Rc::new(gateway),
             queue: RefCell::new(Queue::new(queue_bytes)),
             metrics: Metrics::define(),
@@ -80,8 +81,7 @@ impl Shared {
         let mut still = Vec::new();
         for waiter in waiters {
             let Some(flow) = waiter.flow.upgrade() else { continue };
-            let late = now >= waiter.deadline
-                || waiter.deadline.saturating_sub(now) > KEY_WAIT_MS; // the clock jumped back
+            let late = now >= waiter.deadline || waiter.deadline.saturating_sub(now) > KEY_WAIT_MS; // the clock jumped back
             if !changed && !late {
                 still.push(waiter);
                 continue;

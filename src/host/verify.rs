@@ -15,7 +15,7 @@ impl HostVerifier for Host {
         signature: &[u8],
         text: &[u8],
     ) -> Result<bool, Unsupported> {
-        let size = hash.len() + spki_der.len() + signature.len() + text.len() + 32;
+        let size = text.len().saturating_add(spki_der.len()).saturating_add(ROOM_FOR_THE_REST);
         let mut arguments = Vec::with_capacity(size);
         field(&mut arguments, 1, hash.as_bytes());
         field(&mut arguments, 2, spki_der);
@@ -28,6 +28,9 @@ impl HostVerifier for Host {
         }
     }
 }
+
+/// Hash name, signature of any usual key, tags and lengths.
+const ROOM_FOR_THE_REST: usize = 640;
 
 /// A length-delimited protobuf field of VerifySignatureArguments.
 fn field(out: &mut Vec<u8>, number: u8, bytes: &[u8]) {
