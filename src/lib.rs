@@ -30,3 +30,6 @@ pub mod tasks;
 
 #[cfg(all(target_arch = "wasm32", target_os = "wasi"))]
 mod host;
+
+#[cfg(test)]
+mod dice;
