@@ -1,0 +1,2 @@
+//! The launcher of Attach Gateway.
+pub mod settings;
