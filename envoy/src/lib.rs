@@ -1,2 +1,3 @@
 //! The launcher of Attach Gateway.
+pub mod bootstrap;
 pub mod settings;

@@ -14,7 +14,12 @@ pub(crate) struct Entry<'a> {
 
 impl<'a> Entry<'a> {
     /// Takes a mapping whose keys are all `known`; unknown ones are faults.
-    pub(crate) fn open(path: &'a str, value: Value, known: &[&str], faults: &'a mut Faults) -> Option<Self> {
+    pub(crate) fn open(
+        path: &'a str,
+        value: Value,
+        known: &[&str],
+        faults: &'a mut Faults,
+    ) -> Option<Self> {
         let Value::Object(mut fields) = value else {
             faults.add(path, format!("must be a mapping with the keys {}", known.join(", ")));
             return None;
@@ -44,7 +49,11 @@ impl<'a> Entry<'a> {
     }
 
     /// A text; none if it is absent or bad.
-    pub(crate) fn value<T>(&mut self, key: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+    pub(crate) fn value<T>(
+        &mut self,
+        key: &str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
         let result = match self.fields.get(key)? {
             Value::String(text) if !text.is_empty() => parse(text),
             _ => Err("must be a text".to_owned()),
@@ -66,11 +75,19 @@ impl<'a> Entry<'a> {
     }
 
     /// A list of texts, each parsed.
-    pub(crate) fn list_of<T>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<Vec<T>> {
+    pub(crate) fn list_of<T>(
+        &mut self,
+        key: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<Vec<T>> {
         let result = match self.fields.get(key)? {
             Value::Array(items) => items
                 .iter()
-                .map(|item| item.as_str().filter(|text| !text.is_empty()).ok_or_else(|| "must be a list of texts".to_owned()))
+                .map(|item| {
+                    item.as_str()
+                        .filter(|text| !text.is_empty())
+                        .ok_or_else(|| "must be a list of texts".to_owned())
+                })
                 .map(|text| text.and_then(&parse))
                 .collect(),
             _ => Err("must be a list, like [a, b]".to_owned()),

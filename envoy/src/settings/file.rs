@@ -43,7 +43,9 @@ fn parse(text: &str) -> Result<Map<String, Value>, String> {
         Ok(_) => Err("is no mapping of settings; write `NAME: value` lines".into()),
         Err(error) => {
             let what = match error.without_snippet() {
-                serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } => format!("`{key}` is given twice"),
+                serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } => {
+                    format!("`{key}` is given twice")
+                }
                 _ => "is no valid YAML".to_owned(),
             };
             Err(match error.location() {
@@ -58,7 +60,9 @@ fn sort(document: Map<String, Value>, faults: &mut Faults) -> File {
     let mut file = File::default();
     for (key, value) in document {
         match (names::find(&key), key.as_str()) {
-            (_, "ATTACH_CONFIG") => faults.add(key, "a file cannot name another one; set it in the environment"),
+            (_, "ATTACH_CONFIG") => {
+                faults.add(key, "a file cannot name another one; set it in the environment")
+            }
             (Some(name), _) => match scalar(&value) {
                 Ok(Some(text)) => file.settings.push((name.name, text)),
                 Ok(None) => {}
@@ -67,7 +71,8 @@ fn sort(document: Map<String, Value>, faults: &mut Faults) -> File {
             (None, "issuers") => file.issuers = sequence(&key, value, faults),
             (None, "rules") => file.rules = sequence(&key, value, faults),
             (None, known) if NOT_YET.contains(&known) => {
-                faults.add(known, "this version does not have agents and MCP servers yet; remove it");
+                faults
+                    .add(known, "this version does not have agents and MCP servers yet; remove it");
             }
             (None, _) => unknown(&key, faults),
         }
@@ -79,7 +84,10 @@ fn unknown(key: &str, faults: &mut Faults) {
     let known = NAMES.iter().map(|name| name.name).chain(FILE_ONLY.iter().copied());
     let secret_file = key.strip_suffix("_FILE").and_then(names::find).filter(|name| name.secret);
     match (secret_file, names::nearest(key, known)) {
-        (Some(name), _) => faults.add(key, format!("is read from the environment only; set {key} there, or {} here", name.name)),
+        (Some(name), _) => faults.add(
+            key,
+            format!("is read from the environment only; set {key} there, or {} here", name.name),
+        ),
         (None, Some(nearest)) => faults.add(key, format!("is no setting; did you mean {nearest}?")),
         (None, None) => faults.add(key, "is no setting"),
     }

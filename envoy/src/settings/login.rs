@@ -38,11 +38,15 @@ pub fn login_from_environment() -> Result<LoginSettings, Faults> {
 ///
 /// # Errors
 /// Every fault there is.
-pub fn login(environment: impl IntoIterator<Item = (OsString, OsString)>) -> Result<LoginSettings, Faults> {
+pub fn login(
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<LoginSettings, Faults> {
     let mut sources = Sources::read(environment);
-    let issuer = sources.value("OIDC_ISSUER", |text| values::trusted_url(text).map(|_| text.to_owned()));
+    let issuer =
+        sources.value("OIDC_ISSUER", |text| values::trusted_url(text).map(|_| text.to_owned()));
     if sources.text("OIDC_ISSUER").is_none() {
-        let text = "is not set; set it to the exact issuer to sign in at, like https://id.example.com/";
+        let text =
+            "is not set; set it to the exact issuer to sign in at, like https://id.example.com/";
         sources.faults.add("OIDC_ISSUER", text);
     }
     let ca_file = sources.readable("OIDC_CA_FILE");
@@ -51,7 +55,9 @@ pub fn login(environment: impl IntoIterator<Item = (OsString, OsString)>) -> Res
             issuer,
             client_id: sources.text("OIDC_CLIENT_ID").unwrap_or("attach-cli").to_owned(),
             client_secret: sources.secret("OIDC_CLIENT_SECRET"),
-            scopes: sources.text("OIDC_SCOPES").map_or_else(|| vec!["chat:run".to_owned()], values::list),
+            scopes: sources
+                .text("OIDC_SCOPES")
+                .map_or_else(|| vec!["chat:run".to_owned()], values::list),
             audiences: sources.text("OIDC_AUD").map(values::list).unwrap_or_default(),
             ca_file,
         }),

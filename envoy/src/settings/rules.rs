@@ -25,8 +25,16 @@ pub(crate) fn read(sources: &mut Sources) -> Vec<Rule> {
         let methods = entry.list_of("methods", method).unwrap_or_default();
         let mode = entry.value("mode", values::mode);
         let scopes = entry.list("scopes");
-        if mode.is_none() && scopes.is_none() && !entry.has("mode") && !entry.has("models") && !entry.has("upstream") {
-            entry.fault("mode", "is missing and so is `scopes`: the rule changes nothing; give one of them");
+        if mode.is_none()
+            && scopes.is_none()
+            && !entry.has("mode")
+            && !entry.has("models")
+            && !entry.has("upstream")
+        {
+            entry.fault(
+                "mode",
+                "is missing and so is `scopes`: the rule changes nothing; give one of them",
+            );
         }
         rules.extend(path.map(|path| Rule { path, methods, mode, scopes }));
     }
@@ -52,5 +60,9 @@ fn path(text: &str) -> Result<String, String> {
 
 fn method(text: &str) -> Result<String, String> {
     let token = text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-');
-    if token { Ok(text.to_owned()) } else { Err(format!("`{text}` is no method; write it in capitals, like POST")) }
+    if token {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("`{text}` is no method; write it in capitals, like POST"))
+    }
 }

@@ -48,7 +48,12 @@ impl Sources {
         sources
     }
 
-    fn take_variable(&mut self, variable: &str, value: OsString, secret_files: &mut BTreeMap<&'static str, PathBuf>) {
+    fn take_variable(
+        &mut self,
+        variable: &str,
+        value: OsString,
+        secret_files: &mut BTreeMap<&'static str, PathBuf>,
+    ) {
         let kind = names::kind_of(variable);
         if matches!(kind, Kind::Foreign) || (value.is_empty() && variable != EMPTY_MEANS_NONE) {
             return;
@@ -66,7 +71,9 @@ impl Sources {
 
     fn unknown(&mut self, variable: &str) {
         let text = match variable.strip_suffix("_FILE").and_then(names::find) {
-            Some(name) => format!("is no setting; only secrets can be given as files: set {}", name.name),
+            Some(name) => {
+                format!("is no setting; only secrets can be given as files: set {}", name.name)
+            }
             None => match names::nearest(variable, NAMES.iter().map(|name| name.name)) {
                 Some(nearest) => format!("is no setting; did you mean {nearest}?"),
                 None => "is no setting".to_owned(),
@@ -87,7 +94,9 @@ impl Sources {
                 "" => self.faults.add(variable, format!("{} is empty", path.display())),
                 text => drop(self.values.insert(name, text.to_owned())),
             },
-            Err(error) => self.faults.add(variable, format!("cannot read {}: {error}", path.display())),
+            Err(error) => {
+                self.faults.add(variable, format!("cannot read {}: {error}", path.display()))
+            }
         }
     }
 
@@ -98,13 +107,22 @@ impl Sources {
     }
 
     /// The value of a setting; none if it is unset or bad (then its fault is kept).
-    pub(crate) fn value<T>(&mut self, name: &'static str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+    pub(crate) fn value<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
         let result = self.text(name).map(parse)?;
         self.faults.keep(name, result)
     }
 
     /// The value of a setting, or its default.
-    pub(crate) fn value_or<T>(&mut self, name: &'static str, default: T, parse: impl FnOnce(&str) -> Result<T, String>) -> T {
+    pub(crate) fn value_or<T>(
+        &mut self,
+        name: &'static str,
+        default: T,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> T {
         self.value(name, parse).unwrap_or(default)
     }
 

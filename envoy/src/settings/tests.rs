@@ -9,6 +9,8 @@ use super::*;
 const ISSUER: (&str, &str) = ("OIDC_ISSUER", "https://id.example.com/");
 const AUD: (&str, &str) = ("OIDC_AUD", "attach");
 
+const LONG: &str = "/a/directory/whose/name/is/far/too/long/for/a/unix/socket/whatever/the/file/in/it/may/be/called";
+
 /// The least that is needed, and `extra`.
 fn with(extra: &[(&str, &str)]) -> Result<Settings, Faults> {
     let home = ("HOME", "/home/ann");
@@ -31,7 +33,11 @@ fn from_file(text: &str, extra: &[(&str, &str)]) -> Result<Settings, Faults> {
     let path = dir.path().join("attach.yaml");
     std::fs::write(&path, text).unwrap();
     let roots = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
-    let fixed = [("HOME", "/home/ann"), ("SSL_CERT_FILE", roots), ("ATTACH_CONFIG", path.to_str().unwrap())];
+    let fixed = [
+        ("HOME", "/home/ann"),
+        ("SSL_CERT_FILE", roots),
+        ("ATTACH_CONFIG", path.to_str().unwrap()),
+    ];
     from_pairs(&[&fixed, extra].concat())
 }
 
@@ -61,16 +67,25 @@ fn defaults_are_the_documented_ones() {
 #[test]
 fn every_value_has_its_forms() {
     for (name, value, check) in [
-        ("OIDC_AUD", "a, b", (|s| s.issuers[0].config.audiences == ["a", "b"]) as fn(&Settings) -> bool),
+        (
+            "OIDC_AUD",
+            "a, b",
+            (|s| s.issuers[0].config.audiences == ["a", "b"]) as fn(&Settings) -> bool,
+        ),
         ("OIDC_SCOPES", "a b,c", |s| s.issuers[0].config.scopes == ["a", "b", "c"]),
         ("OIDC_SCOPES", "", |s| s.issuers[0].config.scopes.is_empty() && !s.warnings().is_empty()),
         ("OIDC_SCOPE_CLAIMS", "groups", |s| s.issuers[0].config.scope_claims == ["groups"]),
-        ("OIDC_ALGORITHMS", "ES256,EdDSA", |s| s.issuers[0].config.algorithms == [Algorithm::ES256, Algorithm::EdDSA]),
+        ("OIDC_ALGORITHMS", "ES256,EdDSA", |s| {
+            s.issuers[0].config.algorithms == [Algorithm::ES256, Algorithm::EdDSA]
+        }),
         ("OIDC_JWKS_URI", "http://127.0.0.1:9/k", |s| s.key_servers().len() == 2),
         ("OIDC_JWKS_URI", "https://id.example.com/k", |s| s.key_servers().len() == 1),
         ("ENGINE_URL", "https://api.openai.com/", |s| {
             let engine = &s.engine.upstream;
-            engine.tls && engine.port == 443 && engine.authority == "api.openai.com" && engine.base_path.is_empty()
+            engine.tls
+                && engine.port == 443
+                && engine.authority == "api.openai.com"
+                && engine.base_path.is_empty()
         }),
         ("ENGINE_URL", "http://[::1]:8000/base/", |s| {
             s.engine.upstream.authority == "[::1]:8000" && s.engine.upstream.base_path == "/base"
@@ -83,9 +98,13 @@ fn every_value_has_its_forms() {
         ("ATTACH_MAX_REWRITE_BODY", "1MB", |s| s.max_rewrite_body == 1_000_000),
         ("ATTACH_LISTEN", "localhost:81", |s| s.listen.to_string() == "127.0.0.1:81"),
         ("ATTACH_LISTEN", "[::]:81", |s| s.listen.to_string() == "[::]:81"),
-        ("ATTACH_PUBLIC_URL", "https://gw.example.com/", |s| s.public_url() == "https://gw.example.com"),
+        ("ATTACH_PUBLIC_URL", "https://gw.example.com/", |s| {
+            s.public_url() == "https://gw.example.com"
+        }),
         ("ATTACH_MODE", "passthrough", |s| s.mode == Mode::Passthrough && !s.warnings().is_empty()),
-        ("ATTACH_SESSION", "sha256", |s| matches!(s.session, SessionSetting::Sha256) && !s.warnings().is_empty()),
+        ("ATTACH_SESSION", "sha256", |s| {
+            matches!(s.session, SessionSetting::Sha256) && !s.warnings().is_empty()
+        }),
         ("ATTACH_CORS_ORIGINS", "https://a.example,http://localhost:3000/", |s| {
             s.cors_origins == ["https://a.example", "http://localhost:3000"]
         }),
@@ -114,6 +133,8 @@ fn every_bad_value_is_a_fault_that_names_its_setting() {
         ("ENGINE_API_KEY", "two words", "white space"),
         ("MEM_BACKEND", "redis", "`redis` is no store"),
         ("MIRROR_URL", "mirror:9000", "must begin with http"),
+        ("MIRROR_URL", "http://mirror:9000/base", "write http://mirror:9000"),
+        ("ATTACH_DATA_DIR", LONG, "at most 90"),
         ("ATTACH_LISTEN", "8080", "127.0.0.1:8080"),
         ("ATTACH_LISTEN", ":8080", "0.0.0.0:8080"),
         ("ATTACH_LISTEN", "gateway:8080", "no address"),
@@ -147,10 +168,25 @@ fn every_bad_value_is_a_fault_that_names_its_setting() {
 
 #[test]
 fn all_faults_are_reported_together() {
-    let wrong = [("ATTACH_MODE", "x"), ("ENGINE_URL", "x"), ("ATTACH_CONCURRENCY", "x"), ("ENGINE_MODLE", "x"), ("MEM_BACKEND", "x")];
+    let wrong = [
+        ("ATTACH_MODE", "x"),
+        ("ENGINE_URL", "x"),
+        ("ATTACH_CONCURRENCY", "x"),
+        ("ENGINE_MODLE", "x"),
+        ("MEM_BACKEND", "x"),
+    ];
     let error = from_pairs(&wrong).unwrap_err();
     let keys: Vec<_> = error.0.iter().map(|fault| fault.key.as_str()).collect();
-    for key in ["ATTACH_MODE", "ENGINE_URL", "ATTACH_CONCURRENCY", "ENGINE_MODLE", "MEM_BACKEND", "OIDC_ISSUER", "OIDC_AUD", "ATTACH_DATA_DIR"] {
+    for key in [
+        "ATTACH_MODE",
+        "ENGINE_URL",
+        "ATTACH_CONCURRENCY",
+        "ENGINE_MODLE",
+        "MEM_BACKEND",
+        "OIDC_ISSUER",
+        "OIDC_AUD",
+        "ATTACH_DATA_DIR",
+    ] {
         assert!(keys.contains(&key), "{key} is missing in {keys:?}");
     }
     assert_eq!(error.to_string().lines().count(), keys.len());
@@ -158,14 +194,25 @@ fn all_faults_are_reported_together() {
 
 #[test]
 fn an_empty_variable_is_unset() {
-    let settings = good(&[("ENGINE_URL", ""), ("MEM_BACKEND", ""), ("ATTACH_CONFIG", ""), ("OIDC_ISSUERS", ""), ("ENGINE_API_KEY_FILE", "")]);
+    let settings = good(&[
+        ("ENGINE_URL", ""),
+        ("MEM_BACKEND", ""),
+        ("ATTACH_CONFIG", ""),
+        ("OIDC_ISSUERS", ""),
+        ("ENGINE_API_KEY_FILE", ""),
+    ]);
     assert_eq!(settings.engine.upstream.port, 11434);
     assert!(settings.engine.api_key.is_none());
 }
 
 #[test]
 fn what_kubernetes_injects_is_ignored() {
-    good(&[("ENGINE_SERVICE_HOST", "10.0.0.1"), ("ENGINE_PORT", "tcp://10.0.0.1:80"), ("ENGINE_PORT_80_TCP_ADDR", "10.0.0.1"), ("MIRROR_SERVICE_PORT_HTTP", "80")]);
+    good(&[
+        ("ENGINE_SERVICE_HOST", "10.0.0.1"),
+        ("ENGINE_PORT", "tcp://10.0.0.1:80"),
+        ("ENGINE_PORT_80_TCP_ADDR", "10.0.0.1"),
+        ("MIRROR_SERVICE_PORT_HTTP", "80"),
+    ]);
 }
 
 #[test]
@@ -175,11 +222,19 @@ fn a_shared_secret_makes_an_issuer_of_its_own() {
     let issuer = &both.issuers[1].config;
     assert_eq!(issuer.issuer, "us");
     assert_eq!(issuer.algorithms, [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512]);
-    assert_eq!(issuer.hmac_secret.as_ref().unwrap().0, "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY");
-    assert_eq!((&issuer.audiences[..], &issuer.scopes[..]), (&["attach".to_owned()][..], &["chat:run".to_owned()][..]));
+    assert_eq!(
+        issuer.hmac_secret.as_ref().unwrap().0,
+        "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY"
+    );
+    assert_eq!(
+        (&issuer.audiences[..], &issuer.scopes[..]),
+        (&["attach".to_owned()][..], &["chat:run".to_owned()][..])
+    );
     assert_eq!(both.key_servers().len(), 1, "nothing is fetched for a shared secret");
 
-    let alone = from_pairs(&[AUD, ("HOME", "/h"), ("JWT_HMAC_SECRET", secret), ("JWT_HMAC_ISSUER", "us")]).unwrap();
+    let alone =
+        from_pairs(&[AUD, ("HOME", "/h"), ("JWT_HMAC_SECRET", secret), ("JWT_HMAC_ISSUER", "us")])
+            .unwrap();
     assert_eq!(alone.issuers.len(), 1);
 }
 
@@ -245,10 +300,17 @@ rules:
 ";
     let settings = from_file(text, &[]).unwrap();
     let [a, b] = &settings.issuers[..] else { panic!("{:?}", settings.issuers) };
-    assert_eq!((a.config.audiences.as_slice(), a.config.scopes.len()), (&["attach".to_owned()][..], 0));
+    assert_eq!(
+        (a.config.audiences.as_slice(), a.config.scopes.len()),
+        (&["attach".to_owned()][..], 0)
+    );
     assert_eq!(a.config.algorithms, [Algorithm::ES256]);
-    assert_eq!((b.config.audiences.as_slice(), b.config.scopes.as_slice()), (&["b".to_owned()][..], &["chat:run".to_owned()][..]));
-    let origins: Vec<_> = settings.key_servers().iter().map(|(server, _)| server.origin()).collect();
+    assert_eq!(
+        (b.config.audiences.as_slice(), b.config.scopes.as_slice()),
+        (&["b".to_owned()][..], &["chat:run".to_owned()][..])
+    );
+    let origins: Vec<_> =
+        settings.key_servers().iter().map(|(server, _)| server.origin()).collect();
     assert_eq!(origins, ["https://a.example", "https://b.example", "https://keys.example"]);
     assert_eq!(settings.rules.len(), 2);
     assert_eq!(settings.rules[1].mode, Some(Mode::Passthrough));
@@ -277,7 +339,8 @@ rules:
   - {path: /v1/*, models: {chat: [tiny]}}
   - {path: /x}
 ";
-    let faults: Vec<_> = from_file(text, &[]).unwrap_err().0.into_iter().map(|fault| fault.to_string()).collect();
+    let faults: Vec<_> =
+        from_file(text, &[]).unwrap_err().0.into_iter().map(|fault| fault.to_string()).collect();
     for part in [
         "OIDC_AUDIENCE: is no setting; did you mean OIDC_AUD",
         "colour: is no setting",
@@ -300,7 +363,10 @@ rules:
         "rules[2].models: this version does not have it yet",
         "rules[3].mode: is missing and so is `scopes`",
     ] {
-        assert!(faults.iter().any(|fault| fault.starts_with(part)), "{part:?} is missing in {faults:#?}");
+        assert!(
+            faults.iter().any(|fault| fault.starts_with(part)),
+            "{part:?} is missing in {faults:#?}"
+        );
     }
 }
 
@@ -309,7 +375,10 @@ fn a_broken_file_is_a_fault_with_its_place_and_without_its_text() {
     for (text, part) in [
         ("ENGINE_API_KEY: hush-hush\n  x: [", "line"),
         ("- hush-hush", "no mapping of settings"),
-        ("ENGINE_API_KEY: hush-hush\nENGINE_API_KEY: b", "`ENGINE_API_KEY` is given twice at line 2"),
+        (
+            "ENGINE_API_KEY: hush-hush\nENGINE_API_KEY: b",
+            "`ENGINE_API_KEY` is given twice at line 2",
+        ),
     ] {
         let faults = from_file(text, &[ISSUER, AUD]).unwrap_err().to_string();
         assert!(faults.contains("ATTACH_CONFIG") && faults.contains(part), "{faults}");
@@ -327,7 +396,13 @@ fn who_lets_everybody_in_needs_no_issuer() {
 fn login_needs_the_issuer_only() {
     let pair = |(name, value): (&str, &str)| (OsString::from(name), OsString::from(value));
     let settings = login([pair(ISSUER), pair(("ENGINE_URL", "nonsense"))]).unwrap();
-    assert_eq!((settings.issuer.as_str(), settings.client_id.as_str()), ("https://id.example.com/", "attach-cli"));
+    assert_eq!(
+        (settings.issuer.as_str(), settings.client_id.as_str()),
+        ("https://id.example.com/", "attach-cli")
+    );
     let faults = login([pair(("OIDC_ISSUR", "x"))]).unwrap_err().to_string();
-    assert!(faults.contains("OIDC_ISSUR: ") && faults.contains("OIDC_ISSUER: is not set"), "{faults}");
+    assert!(
+        faults.contains("OIDC_ISSUR: ") && faults.contains("OIDC_ISSUER: is not set"),
+        "{faults}"
+    );
 }

@@ -23,10 +23,16 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     };
     let parsed = number.parse::<u64>().ok().zip(millis).and_then(|(n, unit)| n.checked_mul(unit));
     match parsed.map(Duration::from_millis) {
-        Some(duration) if duration.is_zero() => Err("0 would mean no limit at all; give at least 1s".into()),
-        Some(duration) if duration > LONGEST => Err(format!("`{text}` is more than a day; at most 24h")),
+        Some(duration) if duration.is_zero() => {
+            Err("0 would mean no limit at all; give at least 1s".into())
+        }
+        Some(duration) if duration > LONGEST => {
+            Err(format!("`{text}` is more than a day; at most 24h"))
+        }
         Some(duration) => Ok(duration),
-        None => Err(format!("`{text}` is no duration; write seconds (300) or a unit: 500ms, 300s, 5m, 1h")),
+        None => Err(format!(
+            "`{text}` is no duration; write seconds (300) or a unit: 500ms, 300s, 5m, 1h"
+        )),
     }
 }
 
@@ -63,8 +69,12 @@ pub(crate) fn socket(text: &str) -> Result<SocketAddr, String> {
     if let Some(port) = text.strip_prefix("localhost:").and_then(|port| port.parse().ok()) {
         return Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
     }
-    if let Some(port) = text.strip_prefix(':').or(Some(text)).filter(|port| port.parse::<u16>().is_ok()) {
-        return Err(format!("`{text}` has no address; write 127.0.0.1:{port} (this machine) or 0.0.0.0:{port} (everybody)"));
+    if let Some(port) =
+        text.strip_prefix(':').or(Some(text)).filter(|port| port.parse::<u16>().is_ok())
+    {
+        return Err(format!(
+            "`{text}` has no address; write 127.0.0.1:{port} (this machine) or 0.0.0.0:{port} (everybody)"
+        ));
     }
     Err(format!("`{text}` is no address with a port; write it like 127.0.0.1:8080"))
 }
@@ -90,7 +100,9 @@ pub(crate) fn mode(text: &str) -> Result<Mode, String> {
 /// The algorithms that a public key set may serve: never HS*, or a public key would do as a secret.
 pub(crate) fn algorithm(text: &str) -> Result<Algorithm, String> {
     if text.starts_with("HS") {
-        return Err(format!("{text} does not go with public keys; a shared secret is set by JWT_HMAC_SECRET and JWT_HMAC_ISSUER"));
+        return Err(format!(
+            "{text} does not go with public keys; a shared secret is set by JWT_HMAC_SECRET and JWT_HMAC_ISSUER"
+        ));
     }
     serde_json::from_value(serde_json::Value::String(text.to_owned()))
         .map_err(|_| format!("`{text}` is no algorithm we know; RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES256K, EdDSA"))
@@ -102,7 +114,10 @@ pub(crate) fn list(text: &str) -> Vec<String> {
 }
 
 /// Every item through `parse`; the first error wins, the others would mostly repeat it.
-pub(crate) fn list_of<T>(text: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
+pub(crate) fn list_of<T>(
+    text: &str,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<Vec<T>, String> {
     list(text).iter().map(|item| parse(item)).collect()
 }
 
@@ -110,14 +125,17 @@ pub(crate) fn list_of<T>(text: &str, parse: impl Fn(&str) -> Result<T, String>) 
 pub(crate) fn key_material(text: &str) -> Result<(), String> {
     match text.len() {
         32.. => Ok(()),
-        len => Err(format!("has {len} bytes, too few to be a secret; at least 32, for example from `openssl rand -base64 32`")),
+        len => Err(format!(
+            "has {len} bytes, too few to be a secret; at least 32, for example from `openssl rand -base64 32`"
+        )),
     }
 }
 
 /// An http or https address without credentials, query or fragment.
 fn http_url(text: &str) -> Result<Url, String> {
     // The text may hold a password (`https://user:pw@host`), so it is only shown without one.
-    let url = Url::parse(text).map_err(|error| format!("is no URL ({error}); write it like http://127.0.0.1:11434"))?;
+    let url = Url::parse(text)
+        .map_err(|error| format!("is no URL ({error}); write it like http://127.0.0.1:11434"))?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err("must not hold a user name or password; use the setting for the key".into());
     }
@@ -141,7 +159,9 @@ pub(crate) fn upstream(text: &str) -> Result<Upstream, String> {
 pub(crate) fn trusted_url(text: &str) -> Result<Upstream, String> {
     let server = upstream(text)?;
     if !server.tls && !server.is_loopback() {
-        return Err(format!("`{text}` is plain http; https is needed (http is for 127.0.0.1, ::1 and localhost only)"));
+        return Err(format!(
+            "`{text}` is plain http; https is needed (http is for 127.0.0.1, ::1 and localhost only)"
+        ));
     }
     Ok(server)
 }
@@ -155,7 +175,9 @@ pub(crate) fn public_url(text: &str) -> Result<String, String> {
 /// One origin of RFC 6454: scheme, host and port, nothing else.
 pub(crate) fn cors_origin(text: &str) -> Result<String, String> {
     if text == "*" || text == "null" {
-        return Err(format!("`{text}` would let every web page call with its visitors' tokens; list the origins, like https://app.example.com"));
+        return Err(format!(
+            "`{text}` would let every web page call with its visitors' tokens; list the origins, like https://app.example.com"
+        ));
     }
     let origin = http_url(text)?.origin().ascii_serialization();
     if text.trim_end_matches('/').eq_ignore_ascii_case(&origin) {
@@ -170,8 +192,15 @@ impl Upstream {
         let tls = url.scheme() == "https";
         let host = url.host()?.to_owned();
         let port = url.port_or_known_default()?;
-        let authority = url.port().map_or_else(|| host.to_string(), |port| format!("{host}:{port}"));
-        Some(Self { tls, host, port, authority, base_path: url.path().trim_end_matches('/').to_owned() })
+        let authority =
+            url.port().map_or_else(|| host.to_string(), |port| format!("{host}:{port}"));
+        Some(Self {
+            tls,
+            host,
+            port,
+            authority,
+            base_path: url.path().trim_end_matches('/').to_owned(),
+        })
     }
 
     /// `https://id.example.com`, with the port only if it is not the scheme's own (RFC 6454).
