@@ -125,6 +125,8 @@ pub struct Settings {
     pub memory: Memory,
     /// `MIRROR_URL`; wins over `memory`.
     pub external_mirror: Option<ExternalMirror>,
+    /// Settings that only the mirror-service reads, as they were given.
+    pub mirror_options: Vec<(&'static str, String)>,
     /// `MIRROR_TOKEN`.
     pub mirror_token: Option<Secret>,
     /// `ATTACH_LISTEN`; port 0 asks for a free one.

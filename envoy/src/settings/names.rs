@@ -35,10 +35,16 @@ pub(crate) const NAMES: &[Name] = &[
     plain("ENGINE_MODEL"),
     plain("ENGINE_CA_FILE"),
     plain("MEM_BACKEND"),
+    plain("MEM_RETENTION_DAYS"),
+    plain("MEM_MAX_BYTES"),
+    plain("MEM_REDACT"),
+    plain("MEM_REDACT_PATTERNS"),
     plain("WEAVIATE_URL"),
     secret("WEAVIATE_API_KEY"),
+    plain("WEAVIATE_MULTI_TENANCY"),
     plain("MIRROR_URL"),
     secret("MIRROR_TOKEN"),
+    plain("MIRROR_LISTEN"),
     plain("MIRROR_CA_FILE"),
     plain("ATTACH_LISTEN"),
     plain("ATTACH_TLS_CERT"),
@@ -55,6 +61,15 @@ pub(crate) const NAMES: &[Name] = &[
     plain("ATTACH_MAX_REWRITE_BODY"),
     plain("ATTACH_ENVOY"),
     plain("ATTACH_CONFIG"),
+];
+
+/// Settings that only the mirror-service reads; the launcher passes them to the one it starts.
+pub(crate) const OF_THE_MIRROR: &[&str] = &[
+    "MEM_RETENTION_DAYS",
+    "MEM_MAX_BYTES",
+    "MEM_REDACT",
+    "MEM_REDACT_PATTERNS",
+    "WEAVIATE_MULTI_TENANCY",
 ];
 
 /// Keys that only the file has.

@@ -9,7 +9,7 @@ use attach_filter::config::{Mode, Secret};
 
 use super::sources::Sources;
 use super::{EngineSettings, ExternalMirror, Memory, SessionSetting, Settings, TlsFiles, Upstream};
-use super::{issuers, rules, values};
+use super::{issuers, names, rules, values};
 
 /// What depends on the machine and not on our settings.
 #[derive(Debug)]
@@ -57,6 +57,10 @@ pub(crate) fn read(sources: &mut Sources, home: &Home) -> Settings {
         engine: engine(sources),
         memory,
         external_mirror,
+        mirror_options: names::OF_THE_MIRROR
+            .iter()
+            .filter_map(|name| Some((*name, sources.text(name)?.to_owned())))
+            .collect(),
         mirror_token: sources.secret("MIRROR_TOKEN"),
         listen: sources.value_or(
             "ATTACH_LISTEN",
