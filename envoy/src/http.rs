@@ -45,3 +45,16 @@ fn bare(timeout: Duration) -> ClientBuilder {
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder().redirect(redirect::Policy::none()).timeout(timeout).connect_timeout(timeout)
 }
+
+/// The innermost cause, which says what happened ("Connection refused"); the outer ones
+/// repeat the address.
+pub(crate) fn cause(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "no answer in time".to_owned();
+    }
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}

@@ -23,6 +23,7 @@ use attach_filter::config::{Issuer, Mode, Rule, Secret};
 
 pub use fault::{Fault, Faults};
 pub use login::{LoginSettings, login, login_from_environment};
+pub(crate) use names::is_of_our_families;
 use read::{Home, read};
 use sources::Sources;
 
@@ -155,6 +156,14 @@ pub struct Settings {
     pub envoy: Option<PathBuf>,
     /// The system's CA certificates, if they were found.
     pub system_roots: Option<PathBuf>,
+}
+
+/// An address to fetch keys from: https, or http on this machine.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn parse_trusted_url(text: &str) -> Result<Upstream, String> {
+    values::trusted_url(text)
 }
 
 /// Reads the settings of this process.

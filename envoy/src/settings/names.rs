@@ -104,11 +104,15 @@ pub(crate) fn kind_of(variable: &str) -> Kind {
     if let Some(name) = variable.strip_suffix("_FILE").and_then(find).filter(|name| name.secret) {
         return Kind::SecretFile(name);
     }
-    let ours = FAMILIES.iter().any(|family| variable.starts_with(family));
-    if !ours || BUILD_ONLY.contains(&variable) || of_kubernetes(variable) {
+    if !is_of_our_families(variable) || BUILD_ONLY.contains(&variable) || of_kubernetes(variable) {
         return Kind::Foreign;
     }
     Kind::Unknown
+}
+
+/// Would this variable be a setting, if it is one at all?
+pub(crate) fn is_of_our_families(variable: &str) -> bool {
+    FAMILIES.iter().any(|family| variable.starts_with(family))
 }
 
 /// The setting of exactly this name.
