@@ -1,7 +1,7 @@
 //! The command line. Exit codes: 0 done, 2 bad usage or configuration, 1 anything else.
 
 use std::fmt::Display;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -15,7 +15,7 @@ use crate::{check, demo, login, mirror, render};
 /// Puts sign-in, identity and memory in front of a language model engine.
 ///
 /// Settings are environment variables (OIDC_ISSUER, OIDC_AUD, ENGINE_URL, ...) or keys of the
-/// YAML file that ATTACH_CONFIG names; the README lists them.
+/// YAML file that ATTACH_CONFIG names; `attach-gateway run --help` lists them.
 #[derive(Debug, Parser)]
 #[command(name = "attach-gateway", version)]
 struct Cli {
@@ -31,6 +31,7 @@ enum Command {
     ///
     /// SIGTERM or Ctrl-C drains: running requests finish and what was captured is stored; a
     /// second one ends at once. SIGHUP reads the settings again.
+    #[command(after_long_help = settings::help())]
     Run,
     /// Print the Envoy bootstrap that `run` would use, for an Envoy of your own
     Render(render::Args),
@@ -39,7 +40,7 @@ enum Command {
     /// Sign in by the device flow and print the token
     Login(login::Args),
     /// Run the mirror-service alone
-    Mirror,
+    Mirror(mirror::Args),
     /// Become another program that ends when the launcher does
     #[command(hide = true)]
     Child(ChildArgs),
@@ -49,22 +50,32 @@ enum Command {
 const EXIT_USAGE: u8 = 2;
 
 /// Reads the command line and does what it says.
-pub async fn main() -> ExitCode {
-    let cli = Cli::parse();
-    if let Command::Child(args) = &cli.command {
-        return fail(supervise::become_child(args));
+#[must_use]
+pub fn main() -> ExitCode {
+    match Cli::parse().command {
+        // These two have no runtime of ours: one becomes another program, one has its own.
+        Command::Child(args) => fail(supervise::become_child(&args)),
+        Command::Mirror(args) => mirror::main(args),
+        command => {
+            start_logging();
+            match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+                Ok(runtime) => runtime.block_on(dispatch(command)),
+                Err(error) => fail(error),
+            }
+        }
     }
-    start_logging();
-    match cli.command {
+}
+
+async fn dispatch(command: Command) -> ExitCode {
+    match command {
         Command::Demo(args) => demo::run(args).await,
         Command::Login(args) => login::run(args).await,
-        Command::Mirror => mirror::run().await,
         Command::Check(args) => check::run(&args).await,
         Command::Run => with_settings(run).await,
         Command::Render(args) => {
             with_settings(async |settings| render::run(&settings, &args)).await
         }
-        Command::Child(_) => ExitCode::FAILURE,
+        Command::Child(_) | Command::Mirror(_) => ExitCode::FAILURE,
     }
 }
 
@@ -99,6 +110,7 @@ fn start_logging() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     // Standard output carries the access log, tokens of `login` and bootstraps of `render`.
     tracing_subscriber::fmt()
+        .with_ansi(std::io::stderr().is_terminal())
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_target(false)

@@ -2,8 +2,13 @@
 
 use std::process::ExitCode;
 
+/// What `attach-gateway mirror` is told.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
 /// Runs the mirror-service.
-pub async fn run() -> ExitCode {
-    // PLACEHOLDER of this branch, replaced when the mirror-service is merged.
+#[must_use]
+pub fn main(_: Args) -> ExitCode {
+    // PLACEHOLDER of this branch: becomes `pub use attach_mirror::cli::{Args, main}`.
     crate::cli::fail("the mirror-service is not part of this build")
 }

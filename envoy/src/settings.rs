@@ -23,7 +23,7 @@ use attach_filter::config::{Issuer, Mode, Rule, Secret};
 
 pub use fault::{Fault, Faults};
 pub use login::{LoginSettings, login, login_from_environment};
-pub(crate) use names::is_of_our_families;
+pub(crate) use names::{help, is_of_our_families};
 use read::{Home, read};
 use sources::Sources;
 

@@ -1,4 +1,4 @@
-//! The names of all settings, and the nearest one to a name that is none.
+//! The names of all settings, what they mean, and the nearest one to a name that is none.
 
 /// One setting: an environment variable and a key of the file.
 #[derive(Clone, Copy, Debug)]
@@ -7,60 +7,65 @@ pub(crate) struct Name {
     pub name: &'static str,
     /// May be given as `NAME_FILE`, and its value is never shown.
     pub secret: bool,
+    /// What it is, and its default in brackets.
+    pub meaning: &'static str,
 }
 
-const fn plain(name: &'static str) -> Name {
-    Name { name, secret: false }
+const fn plain(name: &'static str, meaning: &'static str) -> Name {
+    Name { name, secret: false, meaning }
 }
 
-const fn secret(name: &'static str) -> Name {
-    Name { name, secret: true }
+const fn secret(name: &'static str, meaning: &'static str) -> Name {
+    Name { name, secret: true, meaning }
 }
 
 /// Every setting of this version.
 pub(crate) const NAMES: &[Name] = &[
-    plain("OIDC_ISSUER"),
-    plain("OIDC_AUD"),
-    plain("OIDC_CLIENT_ID"),
-    secret("OIDC_CLIENT_SECRET"),
-    plain("OIDC_JWKS_URI"),
-    plain("OIDC_ALGORITHMS"),
-    plain("OIDC_SCOPES"),
-    plain("OIDC_SCOPE_CLAIMS"),
-    plain("OIDC_CA_FILE"),
-    secret("JWT_HMAC_SECRET"),
-    plain("JWT_HMAC_ISSUER"),
-    plain("ENGINE_URL"),
-    secret("ENGINE_API_KEY"),
-    plain("ENGINE_MODEL"),
-    plain("ENGINE_CA_FILE"),
-    plain("MEM_BACKEND"),
-    plain("MEM_RETENTION_DAYS"),
-    plain("MEM_MAX_BYTES"),
-    plain("MEM_REDACT"),
-    plain("MEM_REDACT_PATTERNS"),
-    plain("WEAVIATE_URL"),
-    secret("WEAVIATE_API_KEY"),
-    plain("WEAVIATE_MULTI_TENANCY"),
-    plain("MIRROR_URL"),
-    secret("MIRROR_TOKEN"),
-    plain("MIRROR_LISTEN"),
-    plain("MIRROR_CA_FILE"),
-    plain("ATTACH_LISTEN"),
-    plain("ATTACH_TLS_CERT"),
-    plain("ATTACH_TLS_KEY"),
-    plain("ATTACH_PUBLIC_URL"),
-    plain("ATTACH_METRICS_LISTEN"),
-    plain("ATTACH_MODE"),
-    secret("ATTACH_SESSION_SECRET"),
-    plain("ATTACH_SESSION"),
-    plain("ATTACH_DATA_DIR"),
-    plain("ATTACH_CONCURRENCY"),
-    plain("ATTACH_ENGINE_TIMEOUT"),
-    plain("ATTACH_CORS_ORIGINS"),
-    plain("ATTACH_MAX_REWRITE_BODY"),
-    plain("ATTACH_ENVOY"),
-    plain("ATTACH_CONFIG"),
+    plain("OIDC_ISSUER", "required: the exact issuer of your identity provider"),
+    plain("OIDC_AUD", "required: accepted audience(s), comma separated"),
+    plain("OIDC_CLIENT_ID", "the client that `login` signs in with [attach-cli]"),
+    secret("OIDC_CLIENT_SECRET", "its secret, if it has one"),
+    plain("OIDC_JWKS_URI", "address of the key set [by discovery]"),
+    plain("OIDC_ALGORITHMS", "accepted algorithms [RS*, PS*, ES256, ES384, EdDSA]"),
+    plain("OIDC_SCOPES", "scopes that are all required; empty: none [chat:run]"),
+    plain(
+        "OIDC_SCOPE_CLAIMS",
+        "claim paths that grant scopes [scope, scp, permissions, roles, realm_access.roles]",
+    ),
+    plain("OIDC_CA_FILE", "CA certificates to trust for the issuer [the system's]"),
+    secret("JWT_HMAC_SECRET", "accept HS256/384/512 by this secret, at least 32 bytes"),
+    plain("JWT_HMAC_ISSUER", "the exact issuer of tokens under that secret"),
+    plain("ENGINE_URL", "the engine; a base path is kept [http://127.0.0.1:11434]"),
+    secret("ENGINE_API_KEY", "sent to the engine as Bearer token; the caller's never is"),
+    plain("ENGINE_MODEL", "model of requests that name none"),
+    plain("ENGINE_CA_FILE", "CA certificates to trust for the engine [the system's]"),
+    plain("MEM_BACKEND", "none, embedded or weaviate [embedded]"),
+    plain("MEM_RETENTION_DAYS", "embedded store: forget events older than this [never]"),
+    plain("MEM_MAX_BYTES", "embedded store: forget the oldest beyond this size [no limit]"),
+    plain("MEM_REDACT", "personal data to redact too: email, phone [none]"),
+    plain("MEM_REDACT_PATTERNS", "own patterns to redact, one a line: name=regular expression"),
+    plain("WEAVIATE_URL", "address of Weaviate, with MEM_BACKEND=weaviate"),
+    secret("WEAVIATE_API_KEY", "sent to Weaviate as Bearer token"),
+    plain("WEAVIATE_MULTI_TENANCY", "true: a tenant for each user [false]"),
+    plain("MIRROR_URL", "an external mirror-service [one of our own]"),
+    secret("MIRROR_TOKEN", "the token shared with the mirror-service"),
+    plain("MIRROR_CA_FILE", "CA certificates to trust for MIRROR_URL [the system's]"),
+    plain("MIRROR_LISTEN", "where `mirror` listens; `run` gives its own a private socket"),
+    plain("ATTACH_LISTEN", "where clients connect; port 0: a free one [127.0.0.1:8080]"),
+    plain("ATTACH_TLS_CERT", "certificate chain of that listener, PEM [plain http]"),
+    plain("ATTACH_TLS_KEY", "its private key, PEM"),
+    plain("ATTACH_PUBLIC_URL", "what clients call us [http:// + ATTACH_LISTEN]"),
+    plain("ATTACH_METRICS_LISTEN", "/metrics and /metrics/mirror [127.0.0.1:9464]"),
+    plain("ATTACH_MODE", "require, trusted or passthrough [require]"),
+    secret("ATTACH_SESSION_SECRET", "keys the session id [generated, kept in the data directory]"),
+    plain("ATTACH_SESSION", "hmac, or sha256: the plain formula [hmac]"),
+    plain("ATTACH_DATA_DIR", "store, outbox, secret, sockets [XDG state directory]"),
+    plain("ATTACH_CONCURRENCY", "Envoy workers [cores]"),
+    plain("ATTACH_ENGINE_TIMEOUT", "longest silence of the engine: 300, 300s, 5m [300s]"),
+    plain("ATTACH_CORS_ORIGINS", "origins that may call from a browser [none]"),
+    plain("ATTACH_MAX_REWRITE_BODY", "largest body that is rewritten: 1048576, 1MiB [1MiB]"),
+    plain("ATTACH_ENVOY", "the Envoy to run [PATH, else the launcher's own]"),
+    plain("ATTACH_CONFIG", "a YAML file with these settings, `issuers:` and `rules:`"),
 ];
 
 /// Settings that only the mirror-service reads; the launcher passes them to the one it starts.
@@ -108,6 +113,18 @@ pub(crate) fn kind_of(variable: &str) -> Kind {
         return Kind::Foreign;
     }
     Kind::Unknown
+}
+
+/// All settings as help text: name, meaning, default.
+pub(crate) fn help() -> String {
+    let mut text = String::from(
+        "Settings, as environment variables or keys of the file (defaults in brackets):\n",
+    );
+    for Name { name, secret, meaning } in NAMES {
+        let file = if *secret { " (or NAME_FILE)" } else { "" };
+        text.push_str(&format!("  {name:<24} {meaning}{file}\n"));
+    }
+    text
 }
 
 /// Would this variable be a setting, if it is one at all?

@@ -31,7 +31,7 @@ pub(super) async fn drain(envoy: Running) {
     envoy.keeper.retire();
     tokio::select! {
         () = finish(&envoy) => {}
-        _ = envoy.keeper.ended() => tracing::error!("Envoy ended while it drained"),
+        () = envoy.keeper.gone() => tracing::error!("Envoy ended while it drained"),
     }
     envoy.keeper.terminate(END_PATIENCE).await;
 }

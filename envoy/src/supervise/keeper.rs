@@ -75,10 +75,16 @@ impl Keeper {
         Some(self.pid.load(Ordering::Relaxed)).filter(|pid| *pid != 0)
     }
 
-    /// Waits until the child has ended once since the start.
+    /// Waits until the child has ended once since [`Keeper::start`].
     pub(crate) async fn ended(&self) -> Option<ExitStatus> {
         let mut exits = self.exits.clone();
         exits.wait_for(Option::is_some).await.ok().and_then(|status| *status)
+    }
+
+    /// Waits until it has ended for good.
+    pub(crate) async fn gone(&self) {
+        let mut exits = self.exits.clone();
+        while exits.changed().await.is_ok() {}
     }
 
     /// From now on its end is final.
