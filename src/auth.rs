@@ -8,13 +8,12 @@ mod authenticator;
 mod bearer;
 pub mod cache;
 pub mod denial;
-mod fault;
 pub mod identity;
 mod policy;
 
+pub use crate::config::Fault;
 pub use authenticator::{Authenticator, NotReady, Verdict};
 pub use denial::Denial;
-pub use fault::Fault;
 pub use identity::Identity;
 
 pub use crate::jwks::fetch::{Fetch, FetchId, FetchOutcome};

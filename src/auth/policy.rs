@@ -97,7 +97,7 @@ struct Faults {
 impl Faults {
     fn add(&mut self, key: &str, problem: &str) {
         let path = format!("{}.{key}", self.prefix);
-        self.found.push(Fault { path, problem: problem.to_owned() });
+        self.found.push(Fault::new(path, problem));
     }
 
     /// Looks at every element of a list.

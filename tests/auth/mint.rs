@@ -65,10 +65,10 @@ pub(crate) fn config(issuers: &[&str]) -> Config {
 }
 
 pub(crate) fn of(issuers: &Value, origins: &Value) -> Config {
-    serde_json::from_value(json!({
+    let document = json!({
         "public_url": "https://gw.example.com", "session": "sha256",
         "engine": { "cluster": "attach_engine", "authority": "127.0.0.1:11434" },
         "issuers": issuers, "origins": origins
-    }))
-    .unwrap()
+    });
+    Config::parse(document.to_string().as_bytes()).unwrap()
 }
