@@ -10,6 +10,7 @@ mod der;
 pub mod header;
 pub mod invalid;
 pub mod json;
+mod secp256k1;
 pub mod signature;
 pub mod time;
 

@@ -12,7 +12,6 @@ use jwt_simple::prelude::{
     ECDSAP256PublicKeyLike as _, ECDSAP384PublicKeyLike as _, ES256PublicKey, ES384PublicKey,
     Ed25519PublicKey, EdDSAPublicKeyLike as _,
 };
-use k256::elliptic_curve::point::AffineCoordinates as _;
 use p256::ecdsa::signature::hazmat::PrehashVerifier;
 use superboring::bn::BigNum;
 use superboring::hash::MessageDigest;
@@ -20,8 +19,7 @@ use superboring::pkey::{PKey, Public};
 use superboring::rsa::{Padding, Rsa};
 use superboring::sign::Verifier;
 
-use super::Algorithm;
-use super::der;
+use super::{Algorithm, der, secp256k1};
 
 /// What the host can verify for us.
 pub trait HostVerifier {
@@ -75,7 +73,7 @@ pub enum VerifyingKey {
     /// ES384.
     P384(EcKey<ES384PublicKey>),
     /// ES256K. No host has it.
-    K256(Box<k256::ecdsa::VerifyingKey>),
+    K256(Box<K256>),
     /// EdDSA with Ed25519. No host has it.
     Ed25519(Ed25519PublicKey),
     /// HS256, HS384, HS512.
@@ -94,6 +92,9 @@ pub struct EcKey<K> {
     spki: Vec<u8>,
     portable: K,
 }
+
+/// A public key on secp256k1.
+pub struct K256(secp256k1::PublicKey);
 
 /// Key material that is not a key, or one that is too weak or too costly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,9 +150,8 @@ impl VerifyingKey {
     /// [`BadKey`] if that is not a point of the curve.
     pub fn k256(x: &[u8], y: &[u8]) -> Result<Self, BadKey> {
         let (x, y) = (x.try_into().map_err(|_| BadKey)?, y.try_into().map_err(|_| BadKey)?);
-        let point: Option<_> = k256::AffinePoint::from_coordinates(x, y).into();
-        let key = k256::ecdsa::VerifyingKey::from_affine(point.ok_or(BadKey)?);
-        key.map(|key| Self::K256(Box::new(key))).map_err(|_| BadKey)
+        let key = secp256k1::PublicKey::new(x, y).ok_or(BadKey)?;
+        Ok(Self::K256(Box::new(K256(key))))
     }
 
     /// An Ed25519 key (RFC 8032 section 5.1.5), 32 bytes. Points of small order are refused.
@@ -209,7 +209,9 @@ impl VerifyingKey {
                 let portable = || p384(&key.portable, &Sha384::hash(text), signature);
                 ecdsa(&key.spki, "sha384", 48, text, signature, host, portable)
             }
-            Self::K256(key) => in_range(signature, 32) && k256(key, &Sha256::hash(text), signature),
+            Self::K256(key) => {
+                in_range(signature, 32) && key.0.verify(&Sha256::hash(text), signature)
+            }
             Self::Ed25519(key) => EdSignature::from_slice(signature)
                 .is_ok_and(|signature| key.public_key().as_ref().verify(text, &signature).is_ok()),
             Self::Secret(secret) => hmac(algorithm, secret, text, signature),
@@ -295,13 +297,6 @@ fn p256(key: &ES256PublicKey, hash: &[u8], signature: &[u8]) -> bool {
 fn p384(key: &ES384PublicKey, hash: &[u8], signature: &[u8]) -> bool {
     p384::ecdsa::Signature::from_slice(signature)
         .is_ok_and(|signature| key.public_key().as_ref().verify_prehash(hash, &signature).is_ok())
-}
-
-fn k256(key: &k256::ecdsa::VerifyingKey, hash: &[u8], signature: &[u8]) -> bool {
-    k256::ecdsa::Signature::from_slice(signature).is_ok_and(|signature| {
-        // The library asks for the lower of the two values of S, RFC 8812 does not.
-        key.verify_prehash(hash, &signature.normalize_s()).is_ok()
-    })
 }
 
 /// Compares in constant time.
