@@ -8,11 +8,8 @@ use ed25519_compact::Signature as EdSignature;
 use hmac_sha256::{HMAC as HmacSha256, Hash as Sha256};
 use hmac_sha512::HMAC as HmacSha512;
 use hmac_sha512::sha384::{HMAC as HmacSha384, Hash as Sha384};
-use jwt_simple::prelude::{
-    ECDSAP256PublicKeyLike as _, ECDSAP384PublicKeyLike as _, ES256PublicKey, ES384PublicKey,
-    Ed25519PublicKey, EdDSAPublicKeyLike as _,
-};
 use p256::ecdsa::signature::hazmat::PrehashVerifier;
+use p256::elliptic_curve::point::AffineCoordinates as _;
 use superboring::bn::BigNum;
 use superboring::hash::MessageDigest;
 use superboring::pkey::{PKey, Public};
@@ -69,13 +66,13 @@ pub enum VerifyingKey {
     /// RS256, RS384, RS512, PS256, PS384, PS512.
     Rsa(Box<RsaKey>),
     /// ES256.
-    P256(EcKey<ES256PublicKey>),
+    P256(EcKey<p256::ecdsa::VerifyingKey>),
     /// ES384.
-    P384(EcKey<ES384PublicKey>),
+    P384(EcKey<p384::ecdsa::VerifyingKey>),
     /// ES256K. No host has it.
     K256(Box<K256>),
     /// EdDSA with Ed25519. No host has it.
-    Ed25519(Ed25519PublicKey),
+    Ed25519(ed25519_compact::PublicKey),
     /// HS256, HS384, HS512.
     Secret(Vec<u8>),
 }
@@ -130,7 +127,10 @@ impl VerifyingKey {
     /// [`BadKey`] if that is not a point of the curve.
     pub fn p256(x: &[u8], y: &[u8]) -> Result<Self, BadKey> {
         let point = point(x, y, 32)?;
-        let portable = ES256PublicKey::from_bytes(&point).map_err(|_| BadKey)?;
+        let (x, y) = (x.try_into().map_err(|_| BadKey)?, y.try_into().map_err(|_| BadKey)?);
+        let affine: Option<_> = p256::AffinePoint::from_coordinates(x, y).into();
+        let portable =
+            p256::ecdsa::VerifyingKey::from_affine(affine.ok_or(BadKey)?).map_err(|_| BadKey)?;
         Ok(Self::P256(EcKey { spki: der::ec_spki(der::P256, &point), portable }))
     }
 
@@ -140,7 +140,10 @@ impl VerifyingKey {
     /// [`BadKey`] if that is not a point of the curve.
     pub fn p384(x: &[u8], y: &[u8]) -> Result<Self, BadKey> {
         let point = point(x, y, 48)?;
-        let portable = ES384PublicKey::from_bytes(&point).map_err(|_| BadKey)?;
+        let (x, y) = (x.try_into().map_err(|_| BadKey)?, y.try_into().map_err(|_| BadKey)?);
+        let affine: Option<_> = p384::AffinePoint::from_coordinates(x, y).into();
+        let portable =
+            p384::ecdsa::VerifyingKey::from_affine(affine.ok_or(BadKey)?).map_err(|_| BadKey)?;
         Ok(Self::P384(EcKey { spki: der::ec_spki(der::P384, &point), portable }))
     }
 
@@ -159,7 +162,9 @@ impl VerifyingKey {
     /// # Errors
     /// [`BadKey`] if it is not a key.
     pub fn ed25519(x: &[u8]) -> Result<Self, BadKey> {
-        Ed25519PublicKey::from_bytes(x).map(Self::Ed25519).map_err(|_| BadKey)
+        let key = ed25519_compact::PublicKey::from_slice(x).map_err(|_| BadKey)?;
+        key.validate().map_err(|_| BadKey)?;
+        Ok(Self::Ed25519(key))
     }
 
     /// A shared secret of at least 32 bytes.
@@ -213,7 +218,7 @@ impl VerifyingKey {
                 in_range(signature, 32) && key.0.verify(&Sha256::hash(text), signature)
             }
             Self::Ed25519(key) => EdSignature::from_slice(signature)
-                .is_ok_and(|signature| key.public_key().as_ref().verify(text, &signature).is_ok()),
+                .is_ok_and(|signature| key.verify(text, &signature).is_ok()),
             Self::Secret(secret) => hmac(algorithm, secret, text, signature),
         }
     }
@@ -289,14 +294,14 @@ fn in_range(signature: &[u8], size: usize) -> bool {
     signature.split_at_checked(size).is_some_and(|(r, s)| non_zero(r) && non_zero(s))
 }
 
-fn p256(key: &ES256PublicKey, hash: &[u8], signature: &[u8]) -> bool {
+fn p256(key: &p256::ecdsa::VerifyingKey, hash: &[u8], signature: &[u8]) -> bool {
     p256::ecdsa::Signature::from_slice(signature)
-        .is_ok_and(|signature| key.public_key().as_ref().verify_prehash(hash, &signature).is_ok())
+        .is_ok_and(|signature| key.verify_prehash(hash, &signature).is_ok())
 }
 
-fn p384(key: &ES384PublicKey, hash: &[u8], signature: &[u8]) -> bool {
+fn p384(key: &p384::ecdsa::VerifyingKey, hash: &[u8], signature: &[u8]) -> bool {
     p384::ecdsa::Signature::from_slice(signature)
-        .is_ok_and(|signature| key.public_key().as_ref().verify_prehash(hash, &signature).is_ok())
+        .is_ok_and(|signature| key.verify_prehash(hash, &signature).is_ok())
 }
 
 /// Compares in constant time.

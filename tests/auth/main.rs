@@ -13,6 +13,7 @@ mod cache;
 mod config;
 mod corpus;
 mod mint;
+mod oracle;
 mod proxy;
 mod rfc;
 mod store;
