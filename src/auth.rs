@@ -6,7 +6,7 @@
 
 mod authenticator;
 mod bearer;
-pub mod cache;
+mod cache;
 pub mod denial;
 pub mod identity;
 mod policy;
