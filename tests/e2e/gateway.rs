@@ -1,11 +1,9 @@
 //! `attach-gateway run` as a process of its own, with nothing but the settings of a test.
 
 use std::collections::BTreeMap;
-use std::io::Read;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -14,6 +12,8 @@ use tempfile::TempDir;
 use crate::client;
 use crate::engine::Engine;
 use crate::issuer::{AUDIENCE, Issuer};
+use crate::output::Output;
+use crate::ports::free_port;
 use crate::processes;
 use crate::wait::until;
 use crate::watchdog::Watchdog;
@@ -56,9 +56,6 @@ pub(crate) struct Ended {
     pub(crate) out: String,
     pub(crate) err: String,
 }
-
-#[derive(Clone, Default)]
-struct Output(Arc<Mutex<Vec<u8>>>);
 
 // === impl Plan ===
 
@@ -261,48 +258,4 @@ pub(crate) fn signal_to(pid: u32, signal: Signal) {
     let pid = Pid::from_raw(i32::try_from(pid).unwrap()).expect("not 0");
     // One that is gone already is as good.
     let _ = kill_process(pid, signal);
-}
-
-// === impl Output ===
-
-impl Output {
-    fn collect(mut from: impl Read + Send + 'static) -> Self {
-        let output = Self::default();
-        let into = Arc::clone(&output.0);
-        std::thread::spawn(move || {
-            let mut part = [0; 4096];
-            while let Ok(length @ 1..) = from.read(&mut part) {
-                into.lock().unwrap().extend_from_slice(&part[..length]);
-            }
-        });
-        output
-    }
-
-    /// Waits, once the writers are gone, until all that they wrote is here.
-    fn finish(&self) {
-        for _ in 0..500 {
-            if Arc::strong_count(&self.0) == 1 {
-                return;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
-    }
-}
-
-/// Below the ports that kernels give to outgoing connections, so that none is taken between now
-/// and the moment a gateway binds it; where to start differs between processes.
-pub(crate) fn free_port() -> SocketAddr {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    loop {
-        let process = u16::try_from(std::process::id() % 150).unwrap();
-        let port = 20_000 + (process * 80 + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        if TcpListener::bind(address).is_ok() {
-            return address;
-        }
-    }
 }

@@ -24,7 +24,6 @@ static KEYS: LazyLock<[RS256KeyPair; 2]> =
     LazyLock::new(|| [(); 2].map(|()| RS256KeyPair::generate(2048).unwrap()));
 
 pub(crate) struct Issuer {
-    pub(crate) address: SocketAddr,
     state: Arc<State>,
     server: JoinHandle<()>,
 }
@@ -72,7 +71,7 @@ impl Issuer {
             .route("/keys", get(keys))
             .with_state(Arc::clone(&state));
         let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-        Self { address, state, server }
+        Self { state, server }
     }
 
     pub(crate) fn url(&self) -> String {

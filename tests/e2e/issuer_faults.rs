@@ -5,8 +5,9 @@ use std::time::Instant;
 use crate::client::Answer;
 use crate::denials::assert_refused;
 use crate::engine::Engine;
-use crate::gateway::{Gateway, Plan, free_port};
+use crate::gateway::{Gateway, Plan};
 use crate::issuer::{Answers, Issuer, claims, url};
+use crate::ports::free_port;
 use crate::stage::Stage;
 use crate::wait::{run, until};
 

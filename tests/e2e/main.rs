@@ -9,6 +9,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
+    clippy::print_stdout,
     clippy::print_stderr
 )]
 
@@ -19,6 +20,8 @@ mod h2c;
 mod http1;
 mod issuer;
 mod memory;
+mod output;
+mod ports;
 mod processes;
 mod raw;
 mod stage;

@@ -19,7 +19,6 @@ pub(crate) struct Raw {
 #[derive(Debug)]
 pub(crate) struct RawAnswer {
     pub(crate) status: u16,
-    pub(crate) head: Head,
     pub(crate) body: Vec<u8>,
 }
 
@@ -44,7 +43,7 @@ impl Raw {
     pub(crate) async fn answer(&mut self) -> RawAnswer {
         let (status, head) = self.head().await.expect("an answer, not the end of the connection");
         let (body, _) = soon("a body", self.reader.body(framing(status, &head))).await.unwrap();
-        RawAnswer { status, head, body }
+        RawAnswer { status, body }
     }
 
     /// The rest of a chunked answer.
