@@ -35,9 +35,14 @@ impl Raw {
 
     /// The head of the next answer; none if the connection was closed instead.
     pub(crate) async fn head(&mut self) -> Option<(u16, Head)> {
-        let head = soon("the head of an answer", self.reader.head()).await?;
-        let status = head.start.split(' ').nth(1)?.parse().ok()?;
-        Some((status, head))
+        loop {
+            let head = soon("the head of an answer", self.reader.head()).await?;
+            let status = head.start.split(' ').nth(1)?.parse().ok()?;
+            // 100 (Continue) only says that the body may follow.
+            if status >= 200 {
+                return Some((status, head));
+            }
+        }
     }
 
     pub(crate) async fn answer(&mut self) -> RawAnswer {
