@@ -1,8 +1,8 @@
 //! Key sets (RFC 7517): reading them, fetching them, keeping them fresh.
 //!
-//! [`KeySet`] is one set as an issuer publishes it. A [`source::Source`] keeps one issuer's set
-//! and decides when to fetch it; it shares what it fetched with the other workers of the proxy
-//! through [`shared`], so that one of them fetches for all.
+//! [`KeySet`] is one set as an issuer publishes it. A `Source` keeps one issuer's set and decides
+//! when to fetch it; it shares what it fetched with the other workers of the proxy through
+//! [`shared`], so that one of them fetches for all.
 
 pub mod fetch;
 pub mod freshness;

@@ -182,6 +182,12 @@ impl Authenticator {
             .collect()
     }
 
+    /// About how much memory verified tokens take, bytes.
+    #[must_use]
+    pub fn remembered(&self) -> usize {
+        self.cache.weight()
+    }
+
     fn sources(&self) -> impl Iterator<Item = (&str, &Source)> {
         self.policies.iter().filter_map(|policy| match &policy.keys {
             Keys::Published(source) => Some((policy.issuer.as_str(), source.as_ref())),

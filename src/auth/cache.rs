@@ -57,6 +57,11 @@ impl TokenCache {
         self.insert_entry(slot, Entry { token: token.into(), identity, key });
     }
 
+    /// About how much memory is in use, bytes.
+    pub(super) fn weight(&self) -> usize {
+        self.young.weight.saturating_add(self.old.weight)
+    }
+
     /// Forgets a token.
     pub(super) fn remove(&mut self, token: &[u8]) {
         for generation in [&mut self.young, &mut self.old] {

@@ -1,6 +1,7 @@
 //! What is asked of an issuer's tokens, read from the configuration.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -57,6 +58,7 @@ impl Policy {
 pub(super) fn read(config: &Config, worker: u64) -> Result<Vec<Policy>, Vec<Fault>> {
     let mut faults = Faults::default();
     let mut policies = Vec::new();
+    let origins = Rc::new(config.origins.clone());
     for (index, issuer) in config.issuers.iter().enumerate() {
         faults.prefix = format!("issuers[{index}]");
         let earlier = config.issuers.iter().take(index);
@@ -66,9 +68,9 @@ pub(super) fn read(config: &Config, worker: u64) -> Result<Vec<Policy>, Vec<Faul
         common(issuer, &mut faults);
         let keys = match &issuer.hmac_secret {
             Some(secret) => shared_secret(issuer, secret, &mut faults).map(Keys::Secret),
-            None => location(issuer, &config.origins, &mut faults).map(|location| {
+            None => location(issuer, &origins, &mut faults).map(|location| {
                 let name = &issuer.issuer;
-                let source = Source::new(index, worker, name, location, &config.origins);
+                let source = Source::new(index, worker, name, location, &origins);
                 Keys::Published(Box::new(source))
             }),
         };

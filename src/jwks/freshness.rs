@@ -1,6 +1,6 @@
 //! How long keys are good for, and how long to wait before the next fetch. All in milliseconds.
 
-use sha2::{Digest, Sha256};
+use hmac_sha256::Hash as Sha256;
 
 /// Keys are taken as fresh for at least this long, whatever the issuer says.
 pub const FLOOR: u64 = 60_000;

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sha2::{Digest, Sha256};
+use hmac_sha256::Hash as Sha256;
 
 use crate::jwt::Algorithm;
 use crate::jwt::json::{Json, Object};
@@ -122,5 +122,5 @@ fn fingerprint(id: Option<&str>, algorithm: Option<Algorithm>, material: &[Vec<u
     // The discriminant is enough: fingerprints never leave the process.
     part(&[algorithm.map_or(u8::MAX, |algorithm| algorithm as u8)]);
     material.iter().for_each(|bytes| part(bytes));
-    hash.finalize().into()
+    hash.finalize()
 }

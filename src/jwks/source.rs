@@ -7,8 +7,7 @@
 mod lease;
 
 use std::collections::BTreeMap;
-
-use sha2::{Digest, Sha256};
+use std::rc::Rc;
 
 use super::KeySet;
 use super::fetch::{self, Fetch, FetchError, FetchId, FetchOutcome, Target};
@@ -22,14 +21,12 @@ pub(crate) struct Source {
     index: usize,
     worker: u64,
     issuer: String,
-    origins: BTreeMap<String, String>,
+    origins: Rc<BTreeMap<String, String>>,
     location: Location,
     records: Records,
     /// The address of the newest set, if it was discovered.
     found: Option<Target>,
     keys: Option<KeySet>,
-    /// SHA-256 of the document that the keys were read from.
-    digest: [u8; 32],
     /// The keys are others than at the end of the last step.
     replaced: bool,
     /// The shared state as of the last look.
@@ -70,19 +67,18 @@ impl Source {
         worker: u64,
         issuer: &str,
         location: Location,
-        origins: &BTreeMap<String, String>,
+        origins: &Rc<BTreeMap<String, String>>,
     ) -> Self {
         Self {
             index,
             // Zero stands for nobody.
             worker: worker.max(1),
             issuer: issuer.to_owned(),
-            origins: origins.clone(),
+            origins: Rc::clone(origins),
             records: Records::new(&location.identity(issuer, origins)),
             location,
             found: None,
             keys: None,
-            digest: [0; 32],
             replaced: false,
             seen: State::default(),
             was_leased: false,
@@ -208,12 +204,11 @@ impl Source {
         };
         let found = Url::parse(&set.uri).ok().and_then(|url| Target::of(url, &self.origins));
         self.found = found;
-        self.replace(keys, Sha256::digest(&set.body).into());
+        self.replace(keys);
     }
 
-    fn replace(&mut self, keys: KeySet, digest: [u8; 32]) {
+    fn replace(&mut self, keys: KeySet) {
         self.keys = Some(keys);
-        self.digest = digest;
         self.replaced = true;
     }
 

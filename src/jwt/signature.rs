@@ -5,13 +5,15 @@
 //! of R and S, the key), so that it does not matter which of them is asked.
 
 use ed25519_compact::Signature as EdSignature;
-use hmac::{Hmac, KeyInit, Mac};
+use hmac_sha256::{HMAC as HmacSha256, Hash as Sha256};
+use hmac_sha512::HMAC as HmacSha512;
+use hmac_sha512::sha384::{HMAC as HmacSha384, Hash as Sha384};
 use jwt_simple::prelude::{
-    ECDSAP256PublicKeyLike as _, ECDSAP256kPublicKeyLike as _, ECDSAP384PublicKeyLike as _,
-    ES256PublicKey, ES256kPublicKey, ES384PublicKey, Ed25519PublicKey, EdDSAPublicKeyLike as _,
+    ECDSAP256PublicKeyLike as _, ECDSAP384PublicKeyLike as _, ES256PublicKey, ES384PublicKey,
+    Ed25519PublicKey, EdDSAPublicKeyLike as _,
 };
+use k256::elliptic_curve::point::AffineCoordinates as _;
 use p256::ecdsa::signature::hazmat::PrehashVerifier;
-use sha2::{Digest, Sha256, Sha384, Sha512};
 use superboring::bn::BigNum;
 use superboring::hash::MessageDigest;
 use superboring::pkey::{PKey, Public};
@@ -73,7 +75,7 @@ pub enum VerifyingKey {
     /// ES384.
     P384(EcKey<ES384PublicKey>),
     /// ES256K. No host has it.
-    K256(ES256kPublicKey),
+    K256(Box<k256::ecdsa::VerifyingKey>),
     /// EdDSA with Ed25519. No host has it.
     Ed25519(Ed25519PublicKey),
     /// HS256, HS384, HS512.
@@ -146,8 +148,10 @@ impl VerifyingKey {
     /// # Errors
     /// [`BadKey`] if that is not a point of the curve.
     pub fn k256(x: &[u8], y: &[u8]) -> Result<Self, BadKey> {
-        let point = point(x, y, 32)?;
-        ES256kPublicKey::from_bytes(&point).map(Self::K256).map_err(|_| BadKey)
+        let (x, y) = (x.try_into().map_err(|_| BadKey)?, y.try_into().map_err(|_| BadKey)?);
+        let point: Option<_> = k256::AffinePoint::from_coordinates(x, y).into();
+        let key = k256::ecdsa::VerifyingKey::from_affine(point.ok_or(BadKey)?);
+        key.map(|key| Self::K256(Box::new(key))).map_err(|_| BadKey)
     }
 
     /// An Ed25519 key (RFC 8032 section 5.1.5), 32 bytes. Points of small order are refused.
@@ -198,16 +202,14 @@ impl VerifyingKey {
         match self {
             Self::Rsa(key) => key.verify(algorithm, text, signature, host),
             Self::P256(key) => {
-                let portable = || p256(&key.portable, &Sha256::digest(text), signature);
+                let portable = || p256(&key.portable, &Sha256::hash(text), signature);
                 ecdsa(&key.spki, "sha256", 32, text, signature, host, portable)
             }
             Self::P384(key) => {
-                let portable = || p384(&key.portable, &Sha384::digest(text), signature);
+                let portable = || p384(&key.portable, &Sha384::hash(text), signature);
                 ecdsa(&key.spki, "sha384", 48, text, signature, host, portable)
             }
-            Self::K256(key) => {
-                in_range(signature, 32) && k256(key, &Sha256::digest(text), signature)
-            }
+            Self::K256(key) => in_range(signature, 32) && k256(key, &Sha256::hash(text), signature),
             Self::Ed25519(key) => EdSignature::from_slice(signature)
                 .is_ok_and(|signature| key.public_key().as_ref().verify(text, &signature).is_ok()),
             Self::Secret(secret) => hmac(algorithm, secret, text, signature),
@@ -295,26 +297,25 @@ fn p384(key: &ES384PublicKey, hash: &[u8], signature: &[u8]) -> bool {
         .is_ok_and(|signature| key.public_key().as_ref().verify_prehash(hash, &signature).is_ok())
 }
 
-fn k256(key: &ES256kPublicKey, hash: &[u8], signature: &[u8]) -> bool {
+fn k256(key: &k256::ecdsa::VerifyingKey, hash: &[u8], signature: &[u8]) -> bool {
     k256::ecdsa::Signature::from_slice(signature).is_ok_and(|signature| {
         // The library asks for the lower of the two values of S, RFC 8812 does not.
-        let signature = signature.normalize_s();
-        key.public_key().as_ref().verify_prehash(hash, &signature).is_ok()
+        key.verify_prehash(hash, &signature.normalize_s()).is_ok()
     })
 }
 
 /// Compares in constant time.
 fn hmac(algorithm: Algorithm, secret: &[u8], text: &[u8], signature: &[u8]) -> bool {
-    macro_rules! check {
-        ($hash:ty) => {
-            Hmac::<$hash>::new_from_slice(secret)
-                .is_ok_and(|mac| mac.chain_update(text).verify_slice(signature).is_ok())
-        };
-    }
     match algorithm {
-        Algorithm::HS256 => check!(Sha256),
-        Algorithm::HS384 => check!(Sha384),
-        Algorithm::HS512 => check!(Sha512),
+        Algorithm::HS256 => {
+            signature.try_into().is_ok_and(|mac| HmacSha256::verify(text, secret, mac))
+        }
+        Algorithm::HS384 => {
+            signature.try_into().is_ok_and(|mac| HmacSha384::verify(text, secret, mac))
+        }
+        Algorithm::HS512 => {
+            signature.try_into().is_ok_and(|mac| HmacSha512::verify(text, secret, mac))
+        }
         _ => false,
     }
 }

@@ -1,7 +1,5 @@
 //! Taking the lease, and what its holder tells the others.
 
-use sha2::{Digest, Sha256};
-
 use crate::jwks::KeySet;
 use crate::jwks::fetch::{self, Fetch, FetchError, FetchOutcome, Target};
 use crate::jwks::freshness::{self, COOLDOWN, LEASE};
@@ -70,12 +68,15 @@ impl Source {
             FetchOutcome::Failed => None,
         };
         let fresh_until = now.saturating_add(freshness::lifetime(cache_control));
-        let digest: [u8; 32] = Sha256::digest(body).into();
-        // What the others have they need not read again.
-        let is_new = self.keys.is_none() || digest != self.digest;
         self.role = Role::Watching;
+        if !self.holds(shared) {
+            return Ok(());
+        }
+        // What the others have they need not read again.
+        let is_new = self.seen.version == 0
+            || self.records.key_set(shared).is_none_or(|known| known.body != body);
         let set = Published { uri: self.address(), body: body.to_vec() };
-        if !self.holds(shared) || (is_new && !self.records.publish(&set, shared)) {
+        if is_new && !self.records.publish(&set, shared) {
             return Ok(());
         }
         let done = self.update(shared, |state| {
@@ -87,8 +88,8 @@ impl Source {
             state.next_at = 0;
             finish(state);
         });
-        if done && is_new {
-            self.replace(keys, digest);
+        if done && (is_new || self.keys.is_none()) {
+            self.replace(keys);
         }
         Ok(())
     }
