@@ -10,6 +10,7 @@ mod cache;
 pub mod denial;
 pub mod identity;
 mod policy;
+mod verify;
 
 pub use crate::config::Fault;
 pub use authenticator::{Authenticator, NotReady, Verdict};

@@ -6,15 +6,12 @@ use crate::config::Config;
 use crate::jwks::fetch::{Fetch, FetchId, FetchOutcome};
 use crate::jwks::shared::SharedData;
 use crate::jwks::source::{Source, Step};
-use crate::jwt::claims::Claims;
-use crate::jwt::compact::Compact;
-use crate::jwt::header::Header;
-use crate::jwt::json::Json;
 use crate::jwt::signature::HostVerifier;
 use crate::jwt::{Invalid, MAX_TOKEN, UnixMillis};
 
 use super::cache::TokenCache;
 use super::policy::{self, Keys, Policy};
+use super::verify::{self, Refusal};
 use super::{Denial, Fault, Identity, bearer};
 
 /// Memory for verified tokens, bytes a worker.
@@ -46,29 +43,6 @@ pub struct NotReady<'a> {
     pub issuer: &'a str,
     /// Why, in words of ours: safe to show and to log.
     pub reason: &'static str,
-}
-
-/// Why there is no identity yet.
-enum Refusal {
-    Invalid(Invalid),
-    KeysUnavailable,
-    Pending,
-}
-
-impl From<Invalid> for Refusal {
-    fn from(invalid: Invalid) -> Self {
-        Self::Invalid(invalid)
-    }
-}
-
-impl From<Refusal> for Verdict {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Invalid(why) => Self::Denied(Denial::InvalidToken(why.description())),
-            Refusal::KeysUnavailable => Self::Denied(Denial::KeysUnavailable),
-            Refusal::Pending => Self::Pending,
-        }
-    }
 }
 
 impl Authenticator {
@@ -236,99 +210,12 @@ impl Authenticator {
                 };
             }
         }
-        match self.verify(token, audiences, now, host) {
-            Ok(identity) => Verdict::Accepted(identity),
+        match verify::verify(&mut self.policies, token, audiences, now, host) {
+            Ok((identity, key)) => {
+                self.cache.insert(token, Rc::clone(&identity), key);
+                Verdict::Accepted(identity)
+            }
             Err(refusal) => refusal.into(),
         }
     }
-
-    /// The order of the checks is fixed: what is cheap and says nothing of our keys is first;
-    /// the issuer is chosen by its exact name before any key is tried; times and audience are
-    /// told only to those whose token is genuine.
-    fn verify(
-        &mut self,
-        token: &[u8],
-        audiences: Option<&[String]>,
-        now: UnixMillis,
-        host: &dyn HostVerifier,
-    ) -> Result<Rc<Identity>, Refusal> {
-        let compact = Compact::parse(token)?;
-        let header = Header::parse(&compact.header)?;
-        let payload = Json::parse_strict(&compact.claims).ok_or(Invalid::Claims)?;
-        let claims = Claims::read(&payload)?;
-        let (index, policy) = self
-            .policies
-            .iter_mut()
-            .enumerate()
-            .find(|(_, policy)| policy.issuer == claims.issuer)
-            .ok_or(Invalid::Issuer)?;
-        policy.admits(header.algorithm, header.token_type.as_deref())?;
-        let key = verified_by(&mut policy.keys, &header, &compact, now.0, host)?;
-        let identity = Rc::new(Identity::new(index, policy, &claims, &payload));
-        policy.check(&identity, audiences, now)?;
-        self.cache.insert(token, Rc::clone(&identity), key);
-        Ok(identity)
-    }
-}
-
-impl Policy {
-    /// Whether its tokens can be judged now.
-    fn has_keys(&self, now: UnixMillis) -> bool {
-        match &self.keys {
-            Keys::Secret(_) => true,
-            Keys::Published(source) => source.keys(now.0).is_some(),
-        }
-    }
-
-    /// What can change after a token was verified: the time, and for whom it must be.
-    fn check(
-        &self,
-        identity: &Identity,
-        audiences: Option<&[String]>,
-        now: UnixMillis,
-    ) -> Result<(), Invalid> {
-        identity.times.check(now)?;
-        if identity.is_for(audiences.unwrap_or(&self.audiences)) {
-            Ok(())
-        } else {
-            Err(Invalid::Audience)
-        }
-    }
-}
-
-/// The fingerprint of the key that made the signature.
-fn verified_by(
-    keys: &mut Keys,
-    header: &Header,
-    compact: &Compact<'_>,
-    now: u64,
-    host: &dyn HostVerifier,
-) -> Result<[u8; 32], Refusal> {
-    let (algorithm, text, signature) = (header.algorithm, compact.signed, &compact.signature);
-    let source = match keys {
-        Keys::Secret(key) if key.verify(algorithm, text, signature, host) => return Ok([0; 32]),
-        Keys::Secret(_) => return Err(Invalid::Signature.into()),
-        Keys::Published(source) => source,
-    };
-    let Some(set) = source.keys(now) else {
-        let pending = source.is_hopeful();
-        return Err(if pending { Refusal::Pending } else { Refusal::KeysUnavailable });
-    };
-    let key_id = header.key_id.as_deref();
-    let mut tried = false;
-    for key in set.candidates(key_id, algorithm) {
-        tried = true;
-        if key.verify(algorithm, text, signature, host) {
-            return Ok(*key.fingerprint());
-        }
-    }
-    let is_known = key_id.is_none_or(|id| set.knows(id));
-    // An issuer may put a new key under an old name. The token has its answer at once all the
-    // same: a forged one must not be able to wait for the issuer.
-    let coming = source.ask(now);
-    Err(match (is_known, coming, tried) {
-        (false, true, _) => Refusal::Pending,
-        (_, _, true) => Invalid::Signature.into(),
-        (_, _, false) => Invalid::UnknownKey.into(),
-    })
 }

@@ -218,6 +218,8 @@ impl Source {
         }
         let jitter = freshness::jitter(self.worker, state.version);
         self.keys.is_none()
+            // Whatever it was for: until a fetch succeeds, unknown keys are not waited for.
+            || state.failures > 0
             || (self.wanted && state.has_cooled(now))
             || now >= freshness::refresh_at(state.published, state.fresh_until, jitter)
             // The clock was put back: how old the keys are is anybody's guess.

@@ -4,19 +4,18 @@
 //! both would judge is checked here first and strictly (the length of the signature, the range
 //! of R and S, the key), so that it does not matter which of them is asked.
 
+mod rsa;
+
 use ed25519_compact::Signature as EdSignature;
 use hmac_sha256::{HMAC as HmacSha256, Hash as Sha256};
 use hmac_sha512::HMAC as HmacSha512;
 use hmac_sha512::sha384::{HMAC as HmacSha384, Hash as Sha384};
 use p256::ecdsa::signature::hazmat::PrehashVerifier;
 use p256::elliptic_curve::point::AffineCoordinates as _;
-use superboring::bn::BigNum;
-use superboring::hash::MessageDigest;
-use superboring::pkey::{PKey, Public};
-use superboring::rsa::{Padding, Rsa};
-use superboring::sign::Verifier;
 
 use super::{Algorithm, der, secp256k1};
+
+pub use rsa::{MAX_RSA_BITS, MIN_RSA_BITS, RsaKey};
 
 /// What the host can verify for us.
 pub trait HostVerifier {
@@ -50,13 +49,6 @@ impl HostVerifier for NoHost {
     }
 }
 
-/// Smallest accepted RSA modulus, bits (RFC 7518 section 3.3).
-pub const MIN_RSA_BITS: usize = 2048;
-/// Largest accepted RSA modulus, bits. The cost of a check grows with its square, and the
-/// portable code ends here too.
-pub const MAX_RSA_BITS: usize = 4096;
-/// Largest accepted RSA public exponent, bytes; for the same reason.
-const MAX_RSA_EXPONENT: usize = 4;
 /// Shortest accepted shared secret, bytes (RFC 7518 section 3.2, for HS256).
 pub const MIN_SECRET: usize = 32;
 
@@ -75,13 +67,6 @@ pub enum VerifyingKey {
     Ed25519(ed25519_compact::PublicKey),
     /// HS256, HS384, HS512.
     Secret(Vec<u8>),
-}
-
-/// An RSA public key.
-pub struct RsaKey {
-    size: usize,
-    spki: Vec<u8>,
-    portable: PKey<Public>,
 }
 
 /// A public key on an elliptic curve.
@@ -104,21 +89,7 @@ impl VerifyingKey {
     /// # Errors
     /// [`BadKey`] if it is not such a key.
     pub fn rsa(n: &[u8], e: &[u8]) -> Result<Self, BadKey> {
-        let (n, e) = (der::significant(n), der::significant(e));
-        let odd = |number: &[u8]| number.last().is_some_and(|byte| byte & 1 == 1);
-        let sound = (MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits(n))
-            && odd(n)
-            && odd(e)
-            && e != [1]
-            && e.len() <= MAX_RSA_EXPONENT;
-        if !sound {
-            return Err(BadKey);
-        }
-        let number = |bytes| BigNum::from_slice(bytes).map_err(|_| BadKey);
-        let key = Rsa::from_public_components(number(n)?, number(e)?).map_err(|_| BadKey)?;
-        let portable = PKey::from_rsa(key).map_err(|_| BadKey)?;
-        let spki = der::rsa_spki(n, e);
-        Ok(Self::Rsa(Box::new(RsaKey { size: n.len(), spki, portable })))
+        RsaKey::new(n, e).map(|key| Self::Rsa(Box::new(key)))
     }
 
     /// The key at (x, y) of P-256, 32 bytes each.
@@ -224,51 +195,6 @@ impl VerifyingKey {
     }
 }
 
-impl RsaKey {
-    fn verify(
-        &self,
-        algorithm: Algorithm,
-        text: &[u8],
-        signature: &[u8],
-        host: &dyn HostVerifier,
-    ) -> bool {
-        use Algorithm::{PS256, PS384, PS512, RS256, RS384};
-        // RFC 8017 section 8.2.2 step 1.
-        if signature.len() != self.size {
-            return false;
-        }
-        let (name, hash) = match algorithm {
-            RS256 | PS256 => ("sha256", MessageDigest::sha256()),
-            RS384 | PS384 => ("sha384", MessageDigest::sha384()),
-            _ => ("sha512", MessageDigest::sha512()),
-        };
-        if matches!(algorithm, PS256 | PS384 | PS512) {
-            // No host pads like this. The salt is as long as the hash (RFC 7518 section 3.5).
-            return self.portable(hash, Padding::PKCS1_PSS, text, signature);
-        }
-        match host.verify(name, &self.spki, signature, text) {
-            Ok(verdict) => verdict,
-            Err(Unsupported) => self.portable(hash, Padding::PKCS1, text, signature),
-        }
-    }
-
-    fn portable(
-        &self,
-        hash: MessageDigest,
-        padding: Padding,
-        text: &[u8],
-        signature: &[u8],
-    ) -> bool {
-        let verdict = || {
-            let mut verifier = Verifier::new(hash, &self.portable)?;
-            verifier.set_rsa_padding(padding)?;
-            verifier.update(text)?;
-            verifier.verify(signature)
-        };
-        verdict().unwrap_or(false)
-    }
-}
-
 fn ecdsa(
     spki: &[u8],
     hash: &'static str,
@@ -327,10 +253,4 @@ fn point(x: &[u8], y: &[u8], size: usize) -> Result<Vec<u8>, BadKey> {
     }
     // SEC 1 section 2.3.3: 04 marks an uncompressed point.
     Ok([&[4], x, y].concat())
-}
-
-fn bits(number: &[u8]) -> usize {
-    let unused = number.first().map_or(0, |byte| byte.leading_zeros());
-    let unused = usize::try_from(unused).unwrap_or(0);
-    number.len().saturating_mul(8).saturating_sub(unused)
 }
