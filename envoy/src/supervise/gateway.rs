@@ -94,7 +94,14 @@ impl Gateway {
             envoy::prepare(&settings, &placement, &self.data, self.generation, &self.options)
                 .await?;
         let no_longer_needed = self.change_mirror(&settings).await?;
-        let old = std::mem::replace(&mut self.envoy, prepared.start().await?);
+        let envoy = match prepared.start().await {
+            Ok(envoy) => envoy,
+            Err(error) => {
+                self.mirror = no_longer_needed.or(self.mirror.take());
+                return Err(error);
+            }
+        };
+        let old = std::mem::replace(&mut self.envoy, envoy);
         self.retiring.retain(|task| !task.is_finished());
         self.retiring.push(tokio::spawn(async move {
             drain::drain(old).await;
