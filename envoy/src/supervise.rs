@@ -9,6 +9,8 @@ mod keeper;
 mod mirror;
 mod ports;
 mod run;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::process::ExitStatus;

@@ -81,7 +81,7 @@ async fn envoy(settings: &Settings, placement: Option<&Placement>) -> Result<Str
     let valid = supervise::validate(&found.path, &file).await;
     // It holds secrets.
     let _ = std::fs::remove_file(&file);
-    valid.map(|()| format!("{seen} accepts the configuration")).map_err(|error| error.to_string())
+    valid.map(|_| format!("{seen} accepts the configuration")).map_err(|error| error.to_string())
 }
 
 type Outcome = Result<String, String>;

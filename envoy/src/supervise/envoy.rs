@@ -96,11 +96,12 @@ async fn until_listening(admin: &Admin) {
     }
 }
 
-/// `envoy --mode validate`: reads everything, loads the filter and starts nothing.
+/// `envoy --mode validate`: reads everything, loads the filter and starts nothing. Returns
+/// what Envoy remarked.
 ///
 /// # Errors
 /// What Envoy said.
-pub(crate) async fn validate(envoy: &Path, bootstrap: &Path) -> Result<(), StartError> {
+pub(crate) async fn validate(envoy: &Path, bootstrap: &Path) -> Result<String, StartError> {
     let mut command = Command::new(envoy);
     command.args(["--mode", "validate", "--disable-hot-restart", "--log-level", "warning"]);
     command.arg("--config-path").arg(bootstrap).stdin(Stdio::null()).kill_on_drop(true);
@@ -110,10 +111,10 @@ pub(crate) async fn validate(envoy: &Path, bootstrap: &Path) -> Result<(), Start
         patience: START_PATIENCE,
     })?;
     let output = output.map_err(StartError::Child)?;
-    if output.status.success() {
-        return Ok(());
-    }
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    if output.status.success() {
+        return Ok(text);
+    }
     if text.contains("envoy.wasm.runtime.v8") && text.contains("compiled without support") {
         return Err(StartError::NoV8(envoy.to_path_buf()));
     }

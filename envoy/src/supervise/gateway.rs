@@ -58,11 +58,10 @@ impl Gateway {
         settings.metrics_listen = metrics.address;
         let placement = placement(&settings, &data, 0).await?;
         let prepared = envoy::prepare(&settings, &placement, &data, 0, &options).await?;
-        let mirror = match mirror::program(&settings, &data, &options) {
-            Some(program) => Some(Mirror::start(program, &data).await?),
-            None => None,
-        };
-        let envoy = prepared.start().await?;
+        // They need not wait for each other: what is captured first waits in the filter. If one
+        // fails, the other is dropped and so killed.
+        let program = mirror::program(&settings, &data, &options);
+        let (mirror, envoy) = tokio::try_join!(Mirror::start_if(program, &data), prepared.start())?;
         Ok(Self {
             settings,
             options,
@@ -95,7 +94,14 @@ impl Gateway {
             envoy::prepare(&settings, &placement, &self.data, self.generation, &self.options)
                 .await?;
         let no_longer_needed = self.change_mirror(&settings).await?;
-        let old = std::mem::replace(&mut self.envoy, prepared.start().await?);
+        let envoy = match prepared.start().await {
+            Ok(envoy) => envoy,
+            Err(error) => {
+                self.mirror = no_longer_needed.or(self.mirror.take());
+                return Err(error);
+            }
+        };
+        let old = std::mem::replace(&mut self.envoy, envoy);
         self.retiring.retain(|task| !task.is_finished());
         self.retiring.push(tokio::spawn(async move {
             drain::drain(old).await;
@@ -210,6 +216,16 @@ impl Gateway {
 }
 
 impl Mirror {
+    async fn start_if(
+        program: Option<Program>,
+        data: &DataDir,
+    ) -> Result<Option<Self>, StartError> {
+        match program {
+            Some(program) => Self::start(program, data).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     async fn start(program: Program, data: &DataDir) -> Result<Self, StartError> {
         let keeper = mirror::start(program.clone(), &data.mirror_socket()).await?;
         Ok(Self { program, keeper })

@@ -8,6 +8,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with, sockopt};
 
@@ -71,7 +72,12 @@ fn holder(port: u16) -> Option<String> {
         inodes.extend(listeners.map(|inode| format!("socket:[{inode}]")));
     }
     let processes = fs::read_dir("/proc").ok()?.filter_map(|entry| Some(entry.ok()?.path()));
-    let found = processes.into_iter().find(|process| {
+    // Not `self` and its like, which are other names of a process.
+    let numbered = |path: &PathBuf| {
+        path.file_name()
+            .is_some_and(|name| name.to_str().is_some_and(|name| name.parse::<u32>().is_ok()))
+    };
+    let found = processes.filter(numbered).find(|process| {
         let files = fs::read_dir(process.join("fd")).into_iter().flatten().filter_map(Result::ok);
         files
             .filter_map(|file| fs::read_link(file.path()).ok())
