@@ -3,7 +3,7 @@
 
 pub mod engine;
 pub mod issuer;
-mod server;
+pub(crate) mod server;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;

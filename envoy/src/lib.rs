@@ -2,3 +2,4 @@
 //! supervises Envoy and the mirror-service.
 
 pub mod demo;
+pub mod login;

@@ -87,16 +87,9 @@ struct State {
 
 fn router(config: Config, addr: SocketAddr) -> Router {
     let authorities = HashSet::from([addr.to_string(), format!("localhost:{}", addr.port())]);
-    let state = Arc::new(State {
-        pause: config.pause,
-        clock: config.clock,
-        authorities,
-    });
+    let state = Arc::new(State { pause: config.pause, clock: config.clock, authorities });
     Router::new()
-        .route(
-            "/",
-            get(|| async { "The demo engine of Attach Gateway is running" }),
-        )
+        .route("/", get(|| async { "The demo engine of Attach Gateway is running" }))
         .merge(ollama::router())
         .merge(openai::router())
         .fallback(|| async { (StatusCode::NOT_FOUND, "404 page not found") })

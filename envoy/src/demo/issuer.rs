@@ -125,16 +125,9 @@ impl Issuer {
         .await
         .map_err(|e| StartError::Bind(listen, e))?;
         let state = shared.ok_or_else(|| {
-            StartError::Bind(
-                listen,
-                io::Error::other("the server started without its state"),
-            )
+            StartError::Bind(listen, io::Error::other("the server started without its state"))
         })?;
-        Ok(Self {
-            server,
-            state,
-            impostor: OnceLock::new(),
-        })
+        Ok(Self { server, state, impostor: OnceLock::new() })
     }
 
     /// The issuer identifier: `iss` of its tokens, exactly.
@@ -155,9 +148,7 @@ impl Issuer {
     /// # Errors
     /// The key cannot sign.
     pub fn token(&self, claims: &Claims) -> Result<String, KeyError> {
-        self.state
-            .keys
-            .sign(ACCESS_TOKEN, claims.over(self.state.defaults()))
+        self.state.keys.sign(ACCESS_TOKEN, claims.over(self.state.defaults()))
     }
 
     /// The same token signed by a key that is not in the key set, under a `kid` that is.
@@ -194,12 +185,7 @@ struct State {
 
 impl State {
     fn new(url: String, config: Config, keys: Keys) -> Self {
-        Self {
-            url,
-            config,
-            keys,
-            grants: Mutex::default(),
-        }
+        Self { url, config, keys, grants: Mutex::default() }
     }
 
     fn now(&self) -> Duration {
@@ -222,21 +208,12 @@ impl State {
     }
 
     fn defaults(&self) -> Map<String, Value> {
-        let client = self
-            .config
-            .clients
-            .keys()
-            .next()
-            .cloned()
-            .unwrap_or_default();
+        let client = self.config.clients.keys().next().cloned().unwrap_or_default();
         let mut claims = self.common();
         claims.insert("sub".to_owned(), Value::from("demo-user"));
         claims.insert("aud".to_owned(), Value::from(self.config.audience.as_str()));
         claims.insert("client_id".to_owned(), Value::from(client));
-        claims.insert(
-            "scope".to_owned(),
-            Value::from(self.config.default_scopes.join(" ")),
-        );
+        claims.insert("scope".to_owned(), Value::from(self.config.default_scopes.join(" ")));
         claims
     }
 

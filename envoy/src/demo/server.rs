@@ -36,10 +36,7 @@ impl Server {
         let task = tokio::spawn(async move {
             // An error of the channel is the dropped handle: stop as well.
             let signal = async move { drop(stopped.await) };
-            if let Err(error) = axum::serve(listener, app)
-                .with_graceful_shutdown(signal)
-                .await
-            {
+            if let Err(error) = axum::serve(listener, app).with_graceful_shutdown(signal).await {
                 tracing::warn!(%error, "a demo server ended");
             }
         });

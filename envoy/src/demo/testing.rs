@@ -13,10 +13,7 @@ pub(crate) fn client() -> reqwest::Client {
     // The first caller installs it; for the others it is there already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = reqwest::Client::builder().no_proxy();
-    builder
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .unwrap()
+    builder.redirect(reqwest::redirect::Policy::none()).build().unwrap()
 }
 
 /// One key for all tests: making one costs a second.
@@ -35,8 +32,7 @@ impl HandClock {
     }
 
     pub(crate) fn advance(&self, by: Duration) {
-        self.0
-            .fetch_add(u64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
+        self.0.fetch_add(u64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
     }
 
     pub(crate) fn now(&self) -> Duration {
@@ -54,11 +50,7 @@ pub(crate) async fn issuer(clock: &HandClock) -> Issuer {
 }
 
 pub(crate) async fn issuer_with(clock: &HandClock, change: impl FnOnce(&mut Config)) -> Issuer {
-    let mut config = Config {
-        clock: clock.shared(),
-        keys: Some(keys()),
-        ..Config::default()
-    };
+    let mut config = Config { clock: clock.shared(), keys: Some(keys()), ..Config::default() };
     change(&mut config);
     Issuer::start(config).await.unwrap()
 }

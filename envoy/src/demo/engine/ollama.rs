@@ -16,10 +16,7 @@ use super::{MODEL, State, is_ours};
 
 pub(super) fn router() -> Router<Arc<State>> {
     Router::new()
-        .route(
-            "/api/version",
-            get(|| async { Json(json!({"version": "0.0.0-demo"})) }),
-        )
+        .route("/api/version", get(|| async { Json(json!({"version": "0.0.0-demo"})) }))
         .route("/api/tags", get(tags))
         .route("/api/ps", get(|| async { Json(json!({"models": []})) }))
         .route("/api/chat", post(chat))
@@ -46,21 +43,12 @@ async fn chat(
     let body = object(&body)?;
     let model = model_of(&body).ok_or(Fault::missing(StatusCode::BAD_REQUEST))?;
     known(model)?;
-    let messages = body
-        .get("messages")
-        .and_then(Value::as_array)
-        .map_or(&[][..], Vec::as_slice);
+    let messages = body.get("messages").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     if messages.is_empty() {
         return Ok(loaded(&state, model, Kind::Chat));
     }
     let reply = state.reply(&headers, &last_question(messages));
-    Ok(Exchange {
-        state: &state,
-        model,
-        kind: Kind::Chat,
-        reply,
-    }
-    .answer(streams(&body)))
+    Ok(Exchange { state: &state, model, kind: Kind::Chat, reply }.answer(streams(&body)))
 }
 
 async fn generate(
@@ -75,13 +63,8 @@ async fn generate(
         None | Some("") => Ok(loaded(&state, model, Kind::Generate)),
         Some(prompt) => {
             let reply = state.reply(&headers, prompt);
-            Ok(Exchange {
-                state: &state,
-                model,
-                kind: Kind::Generate,
-                reply,
-            }
-            .answer(streams(&body)))
+            Ok(Exchange { state: &state, model, kind: Kind::Generate, reply }
+                .answer(streams(&body)))
         }
     }
 }
@@ -103,28 +86,20 @@ impl IntoResponse for Fault {
 
 fn object(body: &[u8]) -> Result<Map<String, Value>, Fault> {
     if body.is_empty() {
-        return Err(Fault(
-            StatusCode::BAD_REQUEST,
-            "missing request body".to_owned(),
-        ));
+        return Err(Fault(StatusCode::BAD_REQUEST, "missing request body".to_owned()));
     }
     serde_json::from_slice(body).map_err(|e| Fault(StatusCode::BAD_REQUEST, e.to_string()))
 }
 
 fn model_of(body: &Map<String, Value>) -> Option<&str> {
-    body.get("model")
-        .and_then(Value::as_str)
-        .filter(|m| !m.is_empty())
+    body.get("model").and_then(Value::as_str).filter(|m| !m.is_empty())
 }
 
 fn known(model: &str) -> Result<(), Fault> {
     if is_ours(model) {
         return Ok(());
     }
-    Err(Fault(
-        StatusCode::NOT_FOUND,
-        format!("model '{model}' not found"),
-    ))
+    Err(Fault(StatusCode::NOT_FOUND, format!("model '{model}' not found")))
 }
 
 /// Ollama streams unless told otherwise.
@@ -186,11 +161,7 @@ impl Exchange<'_> {
         for line in &mut lines {
             line.push('\n');
         }
-        (
-            [(header::CONTENT_TYPE, "application/x-ndjson")],
-            paced(lines, pause),
-        )
-            .into_response()
+        ([(header::CONTENT_TYPE, "application/x-ndjson")], paced(lines, pause)).into_response()
     }
 
     /// The line with the counts; times are in nanoseconds.
@@ -200,14 +171,8 @@ impl Exchange<'_> {
         line.extend([
             ("done_reason".to_owned(), Value::from("stop")),
             ("total_duration".to_owned(), Value::from(nanoseconds)),
-            (
-                "prompt_eval_count".to_owned(),
-                Value::from(self.reply.input_tokens()),
-            ),
-            (
-                "eval_count".to_owned(),
-                Value::from(self.reply.output_tokens()),
-            ),
+            ("prompt_eval_count".to_owned(), Value::from(self.reply.input_tokens())),
+            ("eval_count".to_owned(), Value::from(self.reply.output_tokens())),
             ("eval_duration".to_owned(), Value::from(nanoseconds)),
         ]);
         line
@@ -217,7 +182,5 @@ impl Exchange<'_> {
 /// RFC 3339, as Ollama writes it.
 fn timestamp(since_epoch: Duration) -> String {
     let nanoseconds = i128::try_from(since_epoch.as_nanos()).unwrap_or(i128::MAX);
-    jiff::Timestamp::from_nanosecond(nanoseconds)
-        .unwrap_or_default()
-        .to_string()
+    jiff::Timestamp::from_nanosecond(nanoseconds).unwrap_or_default().to_string()
 }

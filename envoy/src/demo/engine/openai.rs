@@ -16,10 +16,7 @@ use super::{MODEL, State, is_ours};
 
 pub(super) fn router() -> Router<Arc<State>> {
     Router::new()
-        .route(
-            "/v1/models",
-            get(|| async { Json(json!({"object": "list", "data": [card()]})) }),
-        )
+        .route("/v1/models", get(|| async { Json(json!({"object": "list", "data": [card()]})) }))
         .route("/v1/models/{id}", get(model))
         .route("/v1/chat/completions", post(chat))
 }
@@ -29,11 +26,7 @@ fn card() -> Value {
 }
 
 async fn model(Path(id): Path<String>) -> Result<Json<Value>, Fault> {
-    if is_ours(&id) {
-        Ok(Json(card()))
-    } else {
-        Err(Fault::unknown(&id))
-    }
+    if is_ours(&id) { Ok(Json(card())) } else { Err(Fault::unknown(&id)) }
 }
 
 /// OpenAI's error object.
@@ -46,20 +39,12 @@ struct Fault {
 impl Fault {
     fn invalid(message: impl Into<String>) -> Self {
         let kind = "invalid_request_error";
-        Self {
-            status: StatusCode::BAD_REQUEST,
-            message: message.into(),
-            kind,
-        }
+        Self { status: StatusCode::BAD_REQUEST, message: message.into(), kind }
     }
 
     fn unknown(model: &str) -> Self {
         let message = format!("model '{model}' not found");
-        Self {
-            status: StatusCode::NOT_FOUND,
-            message,
-            kind: "not_found_error",
-        }
+        Self { status: StatusCode::NOT_FOUND, message, kind: "not_found_error" }
     }
 }
 
@@ -78,18 +63,12 @@ async fn chat(
 ) -> Result<Response, Fault> {
     let body: Map<String, Value> =
         serde_json::from_slice(&body).map_err(|e| Fault::invalid(e.to_string()))?;
-    let model = body
-        .get("model")
-        .and_then(Value::as_str)
-        .filter(|m| !m.is_empty());
+    let model = body.get("model").and_then(Value::as_str).filter(|m| !m.is_empty());
     let model = model.ok_or_else(|| Fault::invalid("model is required"))?;
     if !is_ours(model) {
         return Err(Fault::unknown(model));
     }
-    let messages = body
-        .get("messages")
-        .and_then(Value::as_array)
-        .map_or(&[][..], Vec::as_slice);
+    let messages = body.get("messages").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     if messages.is_empty() {
         return Err(Fault::invalid("[] is too short - 'messages'"));
     }
@@ -102,14 +81,10 @@ async fn chat(
     if !body.get("stream").and_then(Value::as_bool).unwrap_or(false) {
         return Ok(Json(completion.whole()).into_response());
     }
-    let options = body
-        .get("stream_options")
-        .and_then(|o| o.get("include_usage"));
+    let options = body.get("stream_options").and_then(|o| o.get("include_usage"));
     let usage = options.and_then(Value::as_bool).unwrap_or(false);
-    let headers = [
-        (header::CONTENT_TYPE, "text/event-stream"),
-        (header::CACHE_CONTROL, "no-cache"),
-    ];
+    let headers =
+        [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-cache")];
     Ok((headers, paced(completion.events(usage), state.pause)).into_response())
 }
 

@@ -78,10 +78,7 @@ pub(super) fn paced(parts: Vec<String>, pause: Duration) -> Body {
 
 /// The text of a chat's last user message: a string, or OpenAI's list of parts.
 pub(super) fn last_question(messages: &[Value]) -> String {
-    let last = messages
-        .iter()
-        .rev()
-        .find(|m| m.get("role").is_some_and(|r| r == "user"));
+    let last = messages.iter().rev().find(|m| m.get("role").is_some_and(|r| r == "user"));
     match last.and_then(|m| m.get("content")) {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Array(parts)) => {

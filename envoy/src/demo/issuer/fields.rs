@@ -18,10 +18,7 @@ impl Fields {
             if value.is_empty() {
                 continue;
             }
-            if fields
-                .insert(name.into_owned(), value.into_owned())
-                .is_some()
-            {
+            if fields.insert(name.into_owned(), value.into_owned()).is_some() {
                 return None;
             }
         }
@@ -52,9 +49,7 @@ impl Fields {
 fn form_decoded(text: &str) -> String {
     let pair = format!("v={text}");
     let decoded = url::form_urlencoded::parse(pair.as_bytes()).next();
-    decoded
-        .map(|(_, value)| value.into_owned())
-        .unwrap_or_default()
+    decoded.map(|(_, value)| value.into_owned()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -94,8 +94,7 @@ impl Grants {
         (lifetime, interval): (Duration, Duration),
         request: Request,
     ) -> bool {
-        self.pending
-            .retain(|_, p| now < p.expires.saturating_add(AFTERLIFE));
+        self.pending.retain(|_, p| now < p.expires.saturating_add(AFTERLIFE));
         if self.pending.len() >= MAX_PENDING {
             return false;
         }
@@ -143,19 +142,14 @@ impl Grants {
         device_code: &str,
         client: &str,
     ) -> Result<Grant, Refusal> {
-        let pending = self
-            .pending
-            .get_mut(device_code)
-            .ok_or(Refusal::InvalidGrant)?;
+        let pending = self.pending.get_mut(device_code).ok_or(Refusal::InvalidGrant)?;
         if pending.request.client != client {
             return Err(Refusal::InvalidGrant);
         }
         if now >= pending.expires {
             return Err(Refusal::ExpiredToken);
         }
-        let early = pending
-            .polled
-            .is_some_and(|at| now < at.saturating_add(pending.interval));
+        let early = pending.polled.is_some_and(|at| now < at.saturating_add(pending.interval));
         pending.polled = Some(now);
         if early {
             pending.interval = pending.interval.saturating_add(SLOW_DOWN);
@@ -175,11 +169,7 @@ impl Grants {
     /// Remembers the first refresh token of a grant.
     pub(super) fn remember(&mut self, token: &str, grant: Grant) {
         self.families = self.families.saturating_add(1);
-        let refresh = Refresh {
-            family: self.families,
-            used: false,
-            grant,
-        };
+        let refresh = Refresh { family: self.families, used: false, grant };
         self.refresh.insert(token.to_owned(), refresh);
     }
 
@@ -202,11 +192,7 @@ impl Grants {
         }
         known.used = true;
         let grant = known.grant.clone();
-        let refresh = Refresh {
-            family,
-            used: false,
-            grant: grant.clone(),
-        };
+        let refresh = Refresh { family, used: false, grant: grant.clone() };
         self.refresh.insert(next.to_owned(), refresh);
         Ok(grant)
     }
@@ -215,11 +201,7 @@ impl Grants {
 /// User codes are read aloud and typed: case and separators do not count
 /// (RFC 8628 section 6.1).
 fn normalized(user_code: &str) -> String {
-    user_code
-        .chars()
-        .filter(char::is_ascii_alphanumeric)
-        .collect::<String>()
-        .to_ascii_uppercase()
+    user_code.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_uppercase()
 }
 
 #[cfg(test)]

@@ -44,10 +44,7 @@ impl Keys {
     }
 
     fn named(pair: RS256KeyPair, kid: String) -> Self {
-        Self {
-            pair: Arc::new(pair.with_key_id(&kid)),
-            kid,
-        }
+        Self { pair: Arc::new(pair.with_key_id(&kid)), kid }
     }
 
     /// The `kid` in the header of what it signs.
@@ -75,10 +72,8 @@ impl Keys {
     /// # Errors
     /// The key cannot sign, which a generated one always can.
     pub fn sign(&self, typ: &str, claims: Map<String, Value>) -> Result<String, KeyError> {
-        let options = HeaderOptions {
-            signature_type: Some(typ.to_owned()),
-            ..HeaderOptions::default()
-        };
+        let options =
+            HeaderOptions { signature_type: Some(typ.to_owned()), ..HeaderOptions::default() };
         let claims = JWTClaims {
             issued_at: None,
             expires_at: None,
@@ -90,16 +85,12 @@ impl Keys {
             nonce: None,
             custom: claims,
         };
-        self.pair
-            .sign_with_options(claims, &options)
-            .map_err(|e| KeyError(e.to_string()))
+        self.pair.sign_with_options(claims, &options).map_err(|e| KeyError(e.to_string()))
     }
 }
 
 impl std::fmt::Debug for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Keys")
-            .field("kid", &self.kid)
-            .finish_non_exhaustive()
+        f.debug_struct("Keys").field("kid", &self.kid).finish_non_exhaustive()
     }
 }

@@ -28,9 +28,7 @@ pub(super) struct Form<'a> {
 
 impl Form<'_> {
     pub(super) fn html(&self) -> String {
-        let fault = self
-            .fault
-            .map(|f| format!("<p role=\"alert\">{}</p>", escaped(f)));
+        let fault = self.fault.map(|f| format!("<p role=\"alert\">{}</p>", escaped(f)));
         let asks = self.asks.map(|(client, scopes)| {
             let (client, scopes) = (escaped(client), escaped(scopes));
             format!("<p><strong>{client}</strong> asks to sign in as you, with <code>{scopes}</code>.</p>")
@@ -66,10 +64,7 @@ impl Form<'_> {
 /// A page that ends the sign-in.
 pub(super) fn done(heading: &str, text: &str) -> String {
     let (heading, text) = (escaped(heading), escaped(text));
-    document(
-        &heading,
-        &format!("<h1>{heading}</h1><p role=\"status\">{text}</p>"),
-    )
+    document(&heading, &format!("<h1>{heading}</h1><p role=\"status\">{text}</p>"))
 }
 
 fn document(title: &str, body: &str) -> String {

@@ -51,10 +51,7 @@ struct Problem(StatusCode, &'static str, &'static str);
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let Self(status, error, description) = self;
-        answer(
-            status,
-            &json!({"error": error, "error_description": description}),
-        )
+        answer(status, &json!({"error": error, "error_description": description}))
     }
 }
 
@@ -76,25 +73,13 @@ const FORM: Problem = Problem(
     "invalid_request",
     "a form with each parameter once is expected",
 );
-const CLIENT: Problem = Problem(
-    StatusCode::UNAUTHORIZED,
-    "invalid_client",
-    "unknown client or wrong secret",
-);
-const BROKEN: Problem = Problem(
-    StatusCode::INTERNAL_SERVER_ERROR,
-    "server_error",
-    "cannot sign",
-);
+const CLIENT: Problem =
+    Problem(StatusCode::UNAUTHORIZED, "invalid_client", "unknown client or wrong secret");
+const BROKEN: Problem = Problem(StatusCode::INTERNAL_SERVER_ERROR, "server_error", "cannot sign");
 
 fn answer(status: StatusCode, body: &Value) -> Response {
     // RFC 6749 section 5.1: nothing with credentials in it may be cached.
-    (
-        status,
-        [(header::CACHE_CONTROL, "no-store")],
-        axum::Json(body),
-    )
-        .into_response()
+    (status, [(header::CACHE_CONTROL, "no-store")], axum::Json(body)).into_response()
 }
 
 fn known_client(state: &State, fields: &Fields, headers: &HeaderMap) -> Result<String, Problem> {
@@ -112,19 +97,11 @@ fn requested(state: &State, client: String, fields: &Fields) -> Result<Request, 
         None => config.default_scopes.clone(),
     };
     if scopes.iter().any(|s| !config.scopes.contains(s)) {
-        return Err(Problem(
-            StatusCode::BAD_REQUEST,
-            "invalid_scope",
-            "unknown scope",
-        ));
+        return Err(Problem(StatusCode::BAD_REQUEST, "invalid_scope", "unknown scope"));
     }
     let audience = fields.get("audience").or_else(|| fields.get("resource"));
     let audience = audience.unwrap_or(&config.audience).to_owned();
-    Ok(Request {
-        client,
-        scopes,
-        audience,
-    })
+    Ok(Request { client, scopes, audience })
 }
 
 /// Device authorization (RFC 8628 section 3.1).
@@ -139,16 +116,9 @@ async fn device_code(
     let (device, user) = (random_text(32), user_code());
     let (lifetime, interval) = (state.config.code_lifetime, state.config.interval);
     let times = (lifetime, interval);
-    if !state
-        .grants()
-        .begin(state.now(), (&device, &user), times, request)
-    {
+    if !state.grants().begin(state.now(), (&device, &user), times, request) {
         let busy = "too many sign-ins are open";
-        return Err(Problem(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "temporarily_unavailable",
-            busy,
-        ));
+        return Err(Problem(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", busy));
     }
     let uri = format!("{}/device", state.url);
     let body = json!({
@@ -174,9 +144,7 @@ async fn token(
     let next = random_text(32);
     let grant = match fields.get("grant_type") {
         Some(DEVICE_GRANT) => {
-            let code = fields
-                .get("device_code")
-                .ok_or(missing("device_code is missing"))?;
+            let code = fields.get("device_code").ok_or(missing("device_code is missing"))?;
             let grant = state.grants().poll(state.now(), code, &client)?;
             if grant.request.asks("offline_access") {
                 state.grants().remember(&next, grant.clone());
@@ -184,18 +152,12 @@ async fn token(
             grant
         }
         Some("refresh_token") => {
-            let token = fields
-                .get("refresh_token")
-                .ok_or(missing("refresh_token is missing"))?;
+            let token = fields.get("refresh_token").ok_or(missing("refresh_token is missing"))?;
             state.grants().rotate(token, &next, &client)?
         }
         Some(_) => {
             let known = "device_code and refresh_token are supported";
-            return Err(Problem(
-                StatusCode::BAD_REQUEST,
-                "unsupported_grant_type",
-                known,
-            ));
+            return Err(Problem(StatusCode::BAD_REQUEST, "unsupported_grant_type", known));
         }
         None => return Err(missing("grant_type is missing")),
     };

@@ -21,30 +21,18 @@ const MAX_NAME: usize = 64;
 pub(super) fn router() -> Router<Arc<State>> {
     Router::new()
         .route("/device", get(show).post(decide))
-        .route(
-            "/device.css",
-            get(|| async { ([(header::CONTENT_TYPE, "text/css")], page::STYLE) }),
-        )
+        .route("/device.css", get(|| async { ([(header::CONTENT_TYPE, "text/css")], page::STYLE) }))
 }
 
 async fn show(Shared(state): Shared<Arc<State>>, RawQuery(query): RawQuery) -> Response {
     let fields = Fields::parse(query.unwrap_or_default().as_bytes());
-    let code = fields
-        .as_ref()
-        .and_then(|f| f.get("user_code"))
-        .unwrap_or_default();
+    let code = fields.as_ref().and_then(|f| f.get("user_code")).unwrap_or_default();
     form(&state, StatusCode::OK, code, "demo-user", None)
 }
 
 async fn decide(Shared(state): Shared<Arc<State>>, headers: HeaderMap, body: Bytes) -> Response {
     let Some(fields) = Fields::parse(&body) else {
-        return form(
-            &state,
-            StatusCode::BAD_REQUEST,
-            "",
-            "",
-            Some("The form was not understood."),
-        );
+        return form(&state, StatusCode::BAD_REQUEST, "", "", Some("The form was not understood."));
     };
     let code = fields.get("user_code").unwrap_or_default();
     let user = fields.get("user").unwrap_or_default().trim();
@@ -53,9 +41,7 @@ async fn decide(Shared(state): Shared<Arc<State>>, headers: HeaderMap, body: Byt
         return form(&state, StatusCode::FORBIDDEN, code, user, Some(fault));
     }
     let decision = match fields.get("decision") {
-        Some("approve") if is_name(user) => Decision::Approve {
-            sub: user.to_owned(),
-        },
+        Some("approve") if is_name(user) => Decision::Approve { sub: user.to_owned() },
         Some("approve") => {
             let fault = "A name has 1 to 64 characters and no control characters.";
             return form(&state, StatusCode::BAD_REQUEST, code, user, Some(fault));
@@ -70,10 +56,7 @@ async fn decide(Shared(state): Shared<Arc<State>>, headers: HeaderMap, body: Byt
     let html = if denied {
         page::done("Denied", "Nobody was signed in. You can close this page.")
     } else {
-        page::done(
-            "Signed in",
-            "You can close this page and go back to your terminal.",
-        )
+        page::done("Signed in", "You can close this page and go back to your terminal.")
     };
     html_answer(StatusCode::OK, html)
 }
@@ -81,9 +64,7 @@ async fn decide(Shared(state): Shared<Arc<State>>, headers: HeaderMap, body: Byt
 /// Cross-site posts are told by the double-submitted cookie and, where the browser says it,
 /// by `Origin`.
 fn same_site(state: &State, headers: &HeaderMap, fields: &Fields) -> bool {
-    let origin = headers
-        .get(header::ORIGIN)
-        .is_none_or(|o| o.as_bytes() == state.url.as_bytes());
+    let origin = headers.get(header::ORIGIN).is_none_or(|o| o.as_bytes() == state.url.as_bytes());
     let cookie = headers
         .get_all(header::COOKIE)
         .iter()
@@ -107,18 +88,8 @@ fn form(
     let csrf = random_text(16);
     let request = state.grants().asked(state.now(), code).cloned();
     let scopes = request.as_ref().map(|r| r.scopes.join(" "));
-    let asks = request
-        .as_ref()
-        .zip(scopes.as_ref())
-        .map(|(r, s)| (r.client.as_str(), s.as_str()));
-    let html = Form {
-        user_code: code,
-        user,
-        csrf: &csrf,
-        fault,
-        asks,
-    }
-    .html();
+    let asks = request.as_ref().zip(scopes.as_ref()).map(|(r, s)| (r.client.as_str(), s.as_str()));
+    let html = Form { user_code: code, user, csrf: &csrf, fault, asks }.html();
     let cookie = format!("{COOKIE}={csrf}; Path=/device; HttpOnly; SameSite=Strict");
     ([(header::SET_COOKIE, cookie)], html_answer(status, html)).into_response()
 }

@@ -49,11 +49,7 @@ async fn refresh(issuer: &Issuer, token: &Value) -> (StatusCode, Value) {
 }
 
 async fn get(issuer: &Issuer, path: &str) -> Response {
-    testing::client()
-        .get(format!("{}{path}", issuer.url()))
-        .send()
-        .await
-        .unwrap()
+    testing::client().get(format!("{}{path}", issuer.url())).send().await.unwrap()
 }
 
 #[tokio::test]
@@ -86,23 +82,13 @@ async fn its_tokens_verify_with_its_published_key_and_forged_ones_do_not() {
     let token = issuer.token(&Claims::of("alice")).unwrap();
     let forged = issuer.forged(&Claims::of("alice")).unwrap();
     let options = || jwt_simple::common::VerificationOptions {
-        artificial_time: Some(jwt_simple::prelude::UnixTimeStamp::from_secs(
-            clock.now().as_secs(),
-        )),
+        artificial_time: Some(jwt_simple::prelude::UnixTimeStamp::from_secs(clock.now().as_secs())),
         required_signature_type: Some("at+jwt".to_owned()),
         ..Default::default()
     };
-    key.verify_token::<Map<String, Value>>(&token, Some(options()))
-        .unwrap();
-    assert!(
-        key.verify_token::<Map<String, Value>>(&forged, Some(options()))
-            .is_err()
-    );
-    assert_eq!(
-        part(&token, 0),
-        part(&forged, 0),
-        "a forgery claims the same key"
-    );
+    key.verify_token::<Map<String, Value>>(&token, Some(options())).unwrap();
+    assert!(key.verify_token::<Map<String, Value>>(&forged, Some(options())).is_err());
+    assert_eq!(part(&token, 0), part(&forged, 0), "a forgery claims the same key");
     assert_eq!(part(&token, 0)["kid"], jwks["keys"][0]["kid"]);
 }
 
@@ -120,10 +106,7 @@ async fn every_claim_of_a_token_can_be_replaced_or_left_out() {
     assert_eq!(defaults["client_id"], "attach-cli");
     assert_eq!(defaults["scope"], "chat:run");
 
-    let claims = Claims::of("bob")
-        .with("exp", now - 60)
-        .with("aud", "other")
-        .without("scope");
+    let claims = Claims::of("bob").with("exp", now - 60).with("aud", "other").without("scope");
     let changed = part(&issuer.token(&claims).unwrap(), 1);
     assert_eq!(changed["sub"], "bob");
     assert_eq!(changed["exp"], now - 60);
@@ -149,29 +132,18 @@ async fn a_person_signs_a_device_in() {
     let (_, hasty) = poll(&issuer, code).await;
     assert_eq!(hasty["error"], "slow_down");
 
-    visit(&testing::client(), complete, Press::SignIn("alice"))
-        .await
-        .unwrap();
+    visit(&testing::client(), complete, Press::SignIn("alice")).await.unwrap();
     clock.advance(7 * SECOND);
     let (status, tokens) = poll(&issuer, code).await;
     assert_eq!(status, StatusCode::OK);
     let claims = part(tokens["access_token"].as_str().unwrap(), 1);
-    assert_eq!(
-        (&claims["sub"], &claims["aud"]),
-        (&"alice".into(), &"attach".into())
-    );
+    assert_eq!((&claims["sub"], &claims["aud"]), (&"alice".into(), &"attach".into()));
     assert_eq!(claims["scope"], "openid offline_access chat:run");
-    assert_eq!(
-        part(tokens["id_token"].as_str().unwrap(), 1)["aud"],
-        "attach-cli"
-    );
+    assert_eq!(part(tokens["id_token"].as_str().unwrap(), 1)["aud"], "attach-cli");
 
     let (status, renewed) = refresh(&issuer, &tokens["refresh_token"]).await;
     assert_eq!(status, StatusCode::OK);
-    assert_eq!(
-        part(renewed["access_token"].as_str().unwrap(), 1)["sub"],
-        "alice"
-    );
+    assert_eq!(part(renewed["access_token"].as_str().unwrap(), 1)["sub"], "alice");
     assert_ne!(renewed["refresh_token"], tokens["refresh_token"]);
     let (_, replayed) = refresh(&issuer, &tokens["refresh_token"]).await;
     assert_eq!(replayed["error"], "invalid_grant");
@@ -182,14 +154,9 @@ async fn a_person_denies() {
     let issuer = testing::issuer(&HandClock::new()).await;
     let started = start(&issuer, "chat:run").await;
     let complete = started["verification_uri_complete"].as_str().unwrap();
-    visit(&testing::client(), complete, Press::Deny)
-        .await
-        .unwrap();
+    visit(&testing::client(), complete, Press::Deny).await.unwrap();
     let (status, denied) = poll(&issuer, started["device_code"].as_str().unwrap()).await;
-    assert_eq!(
-        (status, &denied["error"]),
-        (StatusCode::BAD_REQUEST, &"access_denied".into())
-    );
+    assert_eq!((status, &denied["error"]), (StatusCode::BAD_REQUEST, &"access_denied".into()));
 }
 
 #[tokio::test]
@@ -202,10 +169,7 @@ async fn a_device_code_expires() {
     assert_eq!(late["error"], "expired_token");
     let complete = started["verification_uri_complete"].as_str().unwrap();
     let visited = visit(&testing::client(), complete, Press::SignIn("alice")).await;
-    assert!(matches!(
-        visited,
-        Err(visitor::VisitError::Refused(StatusCode::NOT_FOUND))
-    ));
+    assert!(matches!(visited, Err(visitor::VisitError::Refused(StatusCode::NOT_FOUND))));
 }
 
 #[tokio::test]
@@ -213,43 +177,24 @@ async fn bad_requests_are_told_apart() {
     let secret = |c: &mut Config| drop(c.clients.insert("web".to_owned(), Some("s".to_owned())));
     let issuer = testing::issuer_with(&HandClock::new(), secret).await;
     let device = routes::DEVICE_GRANT;
-    let rows: &[(&str, &[(&str, &str)], &str)] = &[
+    type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
+    let rows: &[Row<'_>] = &[
         ("/device/code", &[], "invalid_client"),
         ("/device/code", &[("client_id", "nobody")], "invalid_client"),
         ("/device/code", &[("client_id", "web")], "invalid_client"),
-        (
-            "/device/code",
-            &[("client_id", "web"), ("client_secret", "x")],
-            "invalid_client",
-        ),
-        (
-            "/device/code",
-            &[("client_id", "attach-cli"), ("client_id", "web")],
-            "invalid_request",
-        ),
-        (
-            "/device/code",
-            &[("client_id", "attach-cli"), ("scope", "root")],
-            "invalid_scope",
-        ),
+        ("/device/code", &[("client_id", "web"), ("client_secret", "x")], "invalid_client"),
+        ("/device/code", &[("client_id", "attach-cli"), ("client_id", "web")], "invalid_request"),
+        ("/device/code", &[("client_id", "attach-cli"), ("scope", "root")], "invalid_scope"),
         ("/token", &[("client_id", "attach-cli")], "invalid_request"),
         (
             "/token",
             &[("client_id", "attach-cli"), ("grant_type", "password")],
             "unsupported_grant_type",
         ),
+        ("/token", &[("client_id", "attach-cli"), ("grant_type", device)], "invalid_request"),
         (
             "/token",
-            &[("client_id", "attach-cli"), ("grant_type", device)],
-            "invalid_request",
-        ),
-        (
-            "/token",
-            &[
-                ("client_id", "attach-cli"),
-                ("grant_type", device),
-                ("device_code", "x"),
-            ],
+            &[("client_id", "attach-cli"), ("grant_type", device), ("device_code", "x")],
             "invalid_grant",
         ),
     ];
@@ -273,23 +218,12 @@ async fn a_foreign_page_cannot_decide() {
         (None, "x", None),
         (Some("attach_demo_csrf="), "", None),
         (Some("attach_demo_csrf=a"), "b", None),
-        (
-            Some("attach_demo_csrf=a"),
-            "a",
-            Some("https://evil.example"),
-        ),
+        (Some("attach_demo_csrf=a"), "a", Some("https://evil.example")),
         (Some("attach_demo_csrf=a"), "a", Some("null")),
     ];
     for (cookie, csrf, origin) in rows {
-        let form = [
-            ("csrf", csrf),
-            ("user_code", code),
-            ("user", "eve"),
-            ("decision", "approve"),
-        ];
-        let mut request = testing::client()
-            .post(format!("{}/device", issuer.url()))
-            .form(&form);
+        let form = [("csrf", csrf), ("user_code", code), ("user", "eve"), ("decision", "approve")];
+        let mut request = testing::client().post(format!("{}/device", issuer.url())).form(&form);
         if let Some(cookie) = cookie {
             request = request.header("cookie", cookie);
         }
@@ -297,11 +231,7 @@ async fn a_foreign_page_cannot_decide() {
             request = request.header("origin", origin);
         }
         let status = request.send().await.unwrap().status();
-        assert_eq!(
-            status,
-            StatusCode::FORBIDDEN,
-            "{cookie:?} {csrf} {origin:?}"
-        );
+        assert_eq!(status, StatusCode::FORBIDDEN, "{cookie:?} {csrf} {origin:?}");
     }
     let (_, body) = poll(&issuer, started["device_code"].as_str().unwrap()).await;
     assert_eq!(body["error"], "authorization_pending");
@@ -311,35 +241,19 @@ async fn a_foreign_page_cannot_decide() {
 async fn the_page_shows_who_asks_and_runs_no_scripts() {
     let issuer = testing::issuer(&HandClock::new()).await;
     let started = start(&issuer, "chat:run").await;
-    let path = format!(
-        "/device?user_code={}",
-        started["user_code"].as_str().unwrap()
-    );
+    let path = format!("/device?user_code={}", started["user_code"].as_str().unwrap());
     let response = get(&issuer, &path).await;
-    let policy = response.headers()["content-security-policy"]
-        .to_str()
-        .unwrap();
+    let policy = response.headers()["content-security-policy"].to_str().unwrap();
     assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"));
     let html = response.text().await.unwrap();
-    assert!(
-        html.contains("attach-cli") && html.contains("chat:run"),
-        "{html}"
-    );
-    let strange = get(&issuer, "/device?user_code=%3Cscript%3E")
-        .await
-        .text()
-        .await
-        .unwrap();
+    assert!(html.contains("attach-cli") && html.contains("chat:run"), "{html}");
+    let strange = get(&issuer, "/device?user_code=%3Cscript%3E").await.text().await.unwrap();
     assert!(!strange.contains("<script"), "{strange}");
 }
 
 #[tokio::test]
 async fn it_is_reachable_from_this_machine_only() {
     let listen = SocketAddr::from(([0, 0, 0, 0], 0));
-    let started = Issuer::start(Config {
-        listen,
-        ..Config::default()
-    })
-    .await;
+    let started = Issuer::start(Config { listen, ..Config::default() }).await;
     assert!(matches!(started, Err(StartError::NotLoopback(_))));
 }

@@ -34,16 +34,10 @@ pub async fn visit(client: &Client, complete: &str, press: Press<'_>) -> Result<
     let address =
         url::Url::parse(complete).map_err(|_| VisitError::Unexpected("usable address"))?;
     let code = address.query_pairs().find(|(name, _)| name == "user_code");
-    let code = code
-        .ok_or(VisitError::Unexpected("code in the address"))?
-        .1
-        .into_owned();
+    let code = code.ok_or(VisitError::Unexpected("code in the address"))?.1.into_owned();
 
     let page = client.get(address.clone()).send().await?;
-    let cookie = page
-        .headers()
-        .get(header::SET_COOKIE)
-        .and_then(|c| c.to_str().ok());
+    let cookie = page.headers().get(header::SET_COOKIE).and_then(|c| c.to_str().ok());
     let cookie = cookie.and_then(|c| c.split(';').next());
     let cookie = cookie.ok_or(VisitError::Unexpected("cookie"))?.to_owned();
     let html = page.text().await?;
@@ -54,21 +48,9 @@ pub async fn visit(client: &Client, complete: &str, press: Press<'_>) -> Result<
         Press::SignIn(user) => ("approve", user),
         Press::Deny => ("deny", ""),
     };
-    let form = [
-        ("csrf", csrf),
-        ("user_code", &code),
-        ("user", user),
-        ("decision", decision),
-    ];
-    let target = address
-        .join("/device")
-        .map_err(|_| VisitError::Unexpected("usable address"))?;
-    let answer = client
-        .post(target)
-        .header(header::COOKIE, cookie)
-        .form(&form)
-        .send()
-        .await?;
+    let form = [("csrf", csrf), ("user_code", &code), ("user", user), ("decision", decision)];
+    let target = address.join("/device").map_err(|_| VisitError::Unexpected("usable address"))?;
+    let answer = client.post(target).header(header::COOKIE, cookie).form(&form).send().await?;
     match answer.status() {
         StatusCode::OK => Ok(()),
         status => Err(VisitError::Refused(status)),
@@ -76,8 +58,5 @@ pub async fn visit(client: &Client, complete: &str, press: Press<'_>) -> Result<
 }
 
 fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
-    text.split_once(before)?
-        .1
-        .split_once(after)
-        .map(|(found, _)| found)
+    text.split_once(before)?.1.split_once(after).map(|(found, _)| found)
 }

@@ -19,82 +19,22 @@ fn request() -> Request {
 
 fn open() -> Grants {
     let mut grants = Grants::default();
-    assert!(grants.begin(
-        at(0),
-        ("device", "BCDF-GHJK"),
-        (LIFETIME, INTERVAL),
-        request()
-    ));
+    assert!(grants.begin(at(0), ("device", "BCDF-GHJK"), (LIFETIME, INTERVAL), request()));
     grants
 }
 
 #[test]
 fn every_answer_of_the_token_endpoint() {
-    let approve = || {
-        Some(Decision::Approve {
-            sub: "alice".to_owned(),
-        })
-    };
-    let granted = Grant {
-        sub: "alice".to_owned(),
-        request: request(),
-    };
+    let approve = || Some(Decision::Approve { sub: "alice".to_owned() });
+    let granted = Grant { sub: "alice".to_owned(), request: request() };
     // (name, decision, earlier poll, poll at, device code, client, what comes)
     let rows = [
-        (
-            "not decided",
-            None,
-            None,
-            1,
-            "device",
-            "cli",
-            Err(Refusal::AuthorizationPending),
-        ),
-        (
-            "approved",
-            approve(),
-            None,
-            1,
-            "device",
-            "cli",
-            Ok(granted.clone()),
-        ),
-        (
-            "denied",
-            Some(Decision::Deny),
-            None,
-            1,
-            "device",
-            "cli",
-            Err(Refusal::AccessDenied),
-        ),
-        (
-            "too early",
-            approve(),
-            Some(1),
-            5,
-            "device",
-            "cli",
-            Err(Refusal::SlowDown),
-        ),
-        (
-            "in time",
-            approve(),
-            Some(1),
-            6,
-            "device",
-            "cli",
-            Ok(granted),
-        ),
-        (
-            "expired",
-            approve(),
-            None,
-            60,
-            "device",
-            "cli",
-            Err(Refusal::ExpiredToken),
-        ),
+        ("not decided", None, None, 1, "device", "cli", Err(Refusal::AuthorizationPending)),
+        ("approved", approve(), None, 1, "device", "cli", Ok(granted.clone())),
+        ("denied", Some(Decision::Deny), None, 1, "device", "cli", Err(Refusal::AccessDenied)),
+        ("too early", approve(), Some(1), 5, "device", "cli", Err(Refusal::SlowDown)),
+        ("in time", approve(), Some(1), 6, "device", "cli", Ok(granted)),
+        ("expired", approve(), None, 60, "device", "cli", Err(Refusal::ExpiredToken)),
         (
             "expired, denied",
             Some(Decision::Deny),
@@ -104,32 +44,13 @@ fn every_answer_of_the_token_endpoint() {
             "cli",
             Err(Refusal::ExpiredToken),
         ),
-        (
-            "unknown code",
-            approve(),
-            None,
-            1,
-            "other",
-            "cli",
-            Err(Refusal::InvalidGrant),
-        ),
-        (
-            "another client",
-            approve(),
-            None,
-            1,
-            "device",
-            "else",
-            Err(Refusal::InvalidGrant),
-        ),
+        ("unknown code", approve(), None, 1, "other", "cli", Err(Refusal::InvalidGrant)),
+        ("another client", approve(), None, 1, "device", "else", Err(Refusal::InvalidGrant)),
     ];
     for (name, decision, earlier, poll, code, client, expected) in rows {
         let mut grants = open();
         if let Some(earlier) = earlier {
-            assert_eq!(
-                grants.poll(at(earlier), code, client),
-                Err(Refusal::AuthorizationPending)
-            );
+            assert_eq!(grants.poll(at(earlier), code, client), Err(Refusal::AuthorizationPending));
         }
         if let Some(decision) = decision {
             assert!(grants.decide(at(1), "bcdfghjk", decision), "{name}");
@@ -148,29 +69,16 @@ fn slow_down_adds_five_seconds_each_time() {
         (28, Refusal::AuthorizationPending),
     ];
     for (time, expected) in polls {
-        assert_eq!(
-            grants.poll(at(time), "device", "cli"),
-            Err(expected),
-            "at {time} s"
-        );
+        assert_eq!(grants.poll(at(time), "device", "cli"), Err(expected), "at {time} s");
     }
 }
 
 #[test]
 fn a_grant_is_handed_out_once() {
     let mut grants = open();
-    assert!(grants.decide(
-        at(1),
-        "BCDF GHJK",
-        Decision::Approve {
-            sub: "alice".to_owned()
-        }
-    ));
+    assert!(grants.decide(at(1), "BCDF GHJK", Decision::Approve { sub: "alice".to_owned() }));
     assert!(grants.poll(at(2), "device", "cli").is_ok());
-    assert_eq!(
-        grants.poll(at(9), "device", "cli"),
-        Err(Refusal::InvalidGrant)
-    );
+    assert_eq!(grants.poll(at(9), "device", "cli"), Err(Refusal::InvalidGrant));
 }
 
 #[test]
@@ -180,38 +88,20 @@ fn a_code_is_decided_once_and_only_while_it_lives() {
     assert_eq!(grants.asked(at(60), "bcdf-ghjk"), None);
     assert!(!grants.decide(at(60), "BCDF-GHJK", Decision::Deny));
     assert!(grants.decide(at(1), "BCDF-GHJK", Decision::Deny));
-    assert!(!grants.decide(
-        at(1),
-        "BCDF-GHJK",
-        Decision::Approve {
-            sub: "eve".to_owned()
-        }
-    ));
+    assert!(!grants.decide(at(1), "BCDF-GHJK", Decision::Approve { sub: "eve".to_owned() }));
     assert_eq!(grants.asked(at(1), "BCDF-GHJK"), None);
 }
 
 #[test]
 fn a_used_refresh_token_ends_its_family() {
     let mut grants = Grants::default();
-    let grant = Grant {
-        sub: "alice".to_owned(),
-        request: request(),
-    };
+    let grant = Grant { sub: "alice".to_owned(), request: request() };
     grants.remember("one", grant.clone());
     grants.remember("other", grant.clone());
-    assert_eq!(
-        grants.rotate("one", "two", "else"),
-        Err(Refusal::InvalidGrant)
-    );
+    assert_eq!(grants.rotate("one", "two", "else"), Err(Refusal::InvalidGrant));
     assert_eq!(grants.rotate("one", "two", "cli"), Ok(grant.clone()));
-    assert_eq!(
-        grants.rotate("one", "three", "cli"),
-        Err(Refusal::InvalidGrant)
-    );
-    assert_eq!(
-        grants.rotate("two", "four", "cli"),
-        Err(Refusal::InvalidGrant)
-    );
+    assert_eq!(grants.rotate("one", "three", "cli"), Err(Refusal::InvalidGrant));
+    assert_eq!(grants.rotate("two", "four", "cli"), Err(Refusal::InvalidGrant));
     assert_eq!(grants.rotate("other", "five", "cli"), Ok(grant));
 }
 
