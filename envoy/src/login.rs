@@ -8,6 +8,7 @@
 //! refuses it, and the issuers that know it take their audience from a scope or the client.
 
 mod cache;
+mod command;
 mod error;
 mod flow;
 mod metadata;
@@ -20,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use attach_filter::config::Secret;
 
+pub use self::command::{Args, run};
 pub use self::error::Error;
 pub use self::flow::{Login, Outcome};
 pub use self::prompt::{Code, Prompt, Stderr};

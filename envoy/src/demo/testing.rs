@@ -10,10 +10,7 @@ use super::issuer::{Clock, Config, Issuer, Keys};
 
 /// A client that follows no redirects and uses no proxy.
 pub(crate) fn client() -> reqwest::Client {
-    // The first caller installs it; for the others it is there already.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = reqwest::Client::builder().no_proxy();
-    builder.redirect(reqwest::redirect::Policy::none()).build().unwrap()
+    super::loopback_client(Duration::from_secs(60)).unwrap()
 }
 
 /// One key for all tests: making one costs a second.
