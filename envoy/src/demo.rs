@@ -77,7 +77,7 @@ async fn play(args: &Args) -> Result<bool, StageError> {
     };
     // A second Ctrl-C is for those who will not wait: dropping the stage ends it at once.
     tokio::select! {
-        struck = stage.strike() => if let Err(error) = struck { say(&error) },
+        () = stage.strike() => {}
         () = ends.next() => {}
     }
     Ok(done?)
