@@ -46,4 +46,5 @@ mod smuggling;
 mod stamping;
 mod start_errors;
 mod streaming;
+mod supervision;
 mod tasks;
