@@ -36,6 +36,7 @@ mod exposure;
 mod issuer_faults;
 mod logs;
 mod mirror_faults;
+mod modes;
 mod paths;
 mod proxy;
 mod public;
