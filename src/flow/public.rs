@@ -69,10 +69,12 @@ fn host_of(issuer: &str) -> &str {
 fn resource_metadata(gateway: &Gateway, path: &str) -> Value {
     let config = gateway.config();
     let issuers = || config.issuers.iter().filter(|issuer| issuer.hmac_secret.is_none());
-    let mut scopes: Vec<&str> =
-        issuers().flat_map(|issuer| issuer.scopes.iter().map(String::as_str)).collect();
-    scopes.sort_unstable();
-    scopes.dedup();
+    let mut scopes: Vec<&str> = Vec::new();
+    for scope in issuers().flat_map(|issuer| &issuer.scopes) {
+        if !scopes.contains(&scope.as_str()) {
+            scopes.push(scope);
+        }
+    }
     let resource = format!("{}{}", config.public_url, resource_of(path).unwrap_or_default());
     json!({
         "resource": resource,

@@ -6,6 +6,7 @@
 //! refuses a byte order mark, trailing text and nesting deeper than 128.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -131,14 +132,13 @@ impl<'a> Object<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotText;
 
-/// Up to this many names a scan is cheaper than sorting them.
+/// Up to this many names a scan is cheaper than hashing them.
 const SCAN: usize = 16;
 
 fn are_distinct(members: &[(Cow<'_, str>, Json<'_>)]) -> bool {
     if members.len() > SCAN {
-        let mut names: Vec<&str> = members.iter().map(|(name, _)| name.as_ref()).collect();
-        names.sort_unstable();
-        return names.windows(2).all(|pair| pair.first() != pair.last());
+        let mut seen = HashSet::with_capacity(members.len());
+        return members.iter().all(|(name, _)| seen.insert(name.as_ref()));
     }
     let mut rest = members;
     while let Some(((name, _), tail)) = rest.split_first() {

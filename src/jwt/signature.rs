@@ -8,10 +8,7 @@ use ed25519_compact::Signature as EdSignature;
 use hmac_sha256::{HMAC as HmacSha256, Hash as Sha256};
 use hmac_sha512::HMAC as HmacSha512;
 use hmac_sha512::sha384::{HMAC as HmacSha384, Hash as Sha384};
-use jwt_simple::prelude::{
-    ECDSAP256PublicKeyLike as _, ECDSAP384PublicKeyLike as _, ES256PublicKey, ES384PublicKey,
-    Ed25519PublicKey, EdDSAPublicKeyLike as _,
-};
+use jwt_simple::prelude::{Ed25519PublicKey, EdDSAPublicKeyLike as _};
 use k256::elliptic_curve::point::AffineCoordinates as _;
 use p256::ecdsa::signature::hazmat::PrehashVerifier;
 use superboring::bn::BigNum;
@@ -71,9 +68,9 @@ pub enum VerifyingKey {
     /// RS256, RS384, RS512, PS256, PS384, PS512.
     Rsa(Box<RsaKey>),
     /// ES256.
-    P256(EcKey<ES256PublicKey>),
+    P256(EcKey<p256::ecdsa::VerifyingKey>),
     /// ES384.
-    P384(EcKey<ES384PublicKey>),
+    P384(EcKey<p384::ecdsa::VerifyingKey>),
     /// ES256K. No host has it.
     K256(Box<k256::ecdsa::VerifyingKey>),
     /// EdDSA with Ed25519. No host has it.
@@ -128,9 +125,11 @@ impl VerifyingKey {
     /// # Errors
     /// [`BadKey`] if that is not a point of the curve.
     pub fn p256(x: &[u8], y: &[u8]) -> Result<Self, BadKey> {
-        let point = point(x, y, 32)?;
-        let portable = ES256PublicKey::from_bytes(&point).map_err(|_| BadKey)?;
-        Ok(Self::P256(EcKey { spki: der::ec_spki(der::P256, &point), portable }))
+        let spki = der::ec_spki(der::P256, &point(x, y, 32)?);
+        let (x, y) = (x.try_into().map_err(|_| BadKey)?, y.try_into().map_err(|_| BadKey)?);
+        let point: Option<_> = p256::AffinePoint::from_coordinates(x, y).into();
+        let key = p256::ecdsa::VerifyingKey::from_affine(point.ok_or(BadKey)?);
+        key.map(|portable| Self::P256(EcKey { spki, portable })).map_err(|_| BadKey)
     }
 
     /// The key at (x, y) of P-384, 48 bytes each.
@@ -138,9 +137,11 @@ impl VerifyingKey {
     /// # Errors
     /// [`BadKey`] if that is not a point of the curve.
     pub fn p384(x: &[u8], y: &[u8]) -> Result<Self, BadKey> {
-        let point = point(x, y, 48)?;
-        let portable = ES384PublicKey::from_bytes(&point).map_err(|_| BadKey)?;
-        Ok(Self::P384(EcKey { spki: der::ec_spki(der::P384, &point), portable }))
+        let spki = der::ec_spki(der::P384, &point(x, y, 48)?);
+        let (x, y) = (x.try_into().map_err(|_| BadKey)?, y.try_into().map_err(|_| BadKey)?);
+        let point: Option<_> = p384::AffinePoint::from_coordinates(x, y).into();
+        let key = p384::ecdsa::VerifyingKey::from_affine(point.ok_or(BadKey)?);
+        key.map(|portable| Self::P384(EcKey { spki, portable })).map_err(|_| BadKey)
     }
 
     /// The key at (x, y) of secp256k1, 32 bytes each.
@@ -287,14 +288,14 @@ fn in_range(signature: &[u8], size: usize) -> bool {
     signature.split_at_checked(size).is_some_and(|(r, s)| non_zero(r) && non_zero(s))
 }
 
-fn p256(key: &ES256PublicKey, hash: &[u8], signature: &[u8]) -> bool {
+fn p256(key: &p256::ecdsa::VerifyingKey, hash: &[u8], signature: &[u8]) -> bool {
     p256::ecdsa::Signature::from_slice(signature)
-        .is_ok_and(|signature| key.public_key().as_ref().verify_prehash(hash, &signature).is_ok())
+        .is_ok_and(|signature| key.verify_prehash(hash, &signature).is_ok())
 }
 
-fn p384(key: &ES384PublicKey, hash: &[u8], signature: &[u8]) -> bool {
+fn p384(key: &p384::ecdsa::VerifyingKey, hash: &[u8], signature: &[u8]) -> bool {
     p384::ecdsa::Signature::from_slice(signature)
-        .is_ok_and(|signature| key.public_key().as_ref().verify_prehash(hash, &signature).is_ok())
+        .is_ok_and(|signature| key.verify_prehash(hash, &signature).is_ok())
 }
 
 fn k256(key: &k256::ecdsa::VerifyingKey, hash: &[u8], signature: &[u8]) -> bool {

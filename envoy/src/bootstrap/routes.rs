@@ -13,10 +13,10 @@ const MIRROR_TIMEOUT: &str = "30s";
 pub(super) fn public(settings: &Settings) -> Value {
     let mut routes = Vec::new();
     if settings.mirrors() {
-        for path in ["/mem/events", "/mem/search", "/mem/sessions"] {
-            routes.push(to_mirror(settings, json!({"path": path})));
-        }
-        routes.push(to_mirror(settings, json!({"prefix": "/mem/sessions/"})));
+        // Exactly what the filter takes for memory: it tells the caller's scopes there, which
+        // the engine must not see.
+        routes.push(to_mirror(settings, json!({"path": "/mem"})));
+        routes.push(to_mirror(settings, json!({"prefix": "/mem/"})));
         routes.push(to_mirror(settings, post("/v1/logs")));
     }
     let base = &settings.engine.upstream.base_path;

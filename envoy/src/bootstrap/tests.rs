@@ -170,7 +170,7 @@ fn the_mirror_token_replaces_the_callers() {
         let bootstrap = rendered(&pairs);
         let to_mirror = |route: &&Value| route["route"]["cluster"] == names::MIRROR;
         let routes: Vec<_> = routes(&bootstrap, 0).iter().filter(to_mirror).collect();
-        assert_eq!(routes.len(), 5);
+        assert_eq!(routes.len(), 3);
         for route in routes {
             let added = route["request_headers_to_add"][0]["header"]["value"].as_str();
             assert_eq!(added, expected);
