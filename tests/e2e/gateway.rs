@@ -197,6 +197,10 @@ impl Gateway {
         processes::find(children, "mirror").or_else(|| processes::find(children, "attach-mirror"))
     }
 
+    pub(crate) fn envoy_pid(&self) -> Option<u32> {
+        processes::find(self.family().get(1..).unwrap_or_default(), "envoy")
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         signal_to(self.pid, signal);
     }
@@ -218,16 +222,12 @@ impl Gateway {
         Some(ended)
     }
 
-    /// The value of a metric without labels, or the sum over its labels.
-    pub(crate) async fn metric(&self, name: &str) -> Option<u64> {
+    /// Requests that the public listener is at.
+    pub(crate) async fn active_requests(&self) -> u64 {
+        let series = r#"envoy_http_downstream_rq_active{envoy_http_conn_manager_prefix="attach"} "#;
         let text = self.metrics("/metrics").await;
-        let values: Vec<u64> = text
-            .lines()
-            .filter_map(|line| line.strip_prefix(name))
-            .filter(|rest| rest.starts_with([' ', '{']))
-            .map(|rest| rest.rsplit(' ').next().unwrap().parse().expect("a number"))
-            .collect();
-        (!values.is_empty()).then(|| values.iter().sum())
+        let value = text.lines().find_map(|line| line.strip_prefix(series)).expect("the metric");
+        value.parse().expect("a number")
     }
 
     pub(crate) async fn metrics(&self, path: &str) -> String {
