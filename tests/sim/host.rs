@@ -6,8 +6,10 @@
 
 mod callout;
 mod calls;
+mod events;
 mod exchange;
 mod guest;
+mod handle;
 mod headers;
 mod imports;
 mod metrics;
@@ -25,9 +27,10 @@ mod world;
 
 pub use callout::{Answer, Call};
 pub use calls::Callout;
+pub use handle::{Outcome, Reply, Stream};
 pub use headers::Headers;
 pub use module::filter;
 pub use proxy::{Proxy, Worker};
-pub use request::{Outcome, Reply, Request, Stream};
+pub use request::Request;
 pub use stream::Passed;
 pub use world::{LogLine, Options};

@@ -125,7 +125,11 @@ fn show_data(vm: &Vm, id: u32, direction: Direction, piece: Vec<u8>, end: bool) 
                 let mut piece = half.held.take().unwrap_or_default();
                 piece.extend(chunk.unwrap_or_default());
                 let stopped = half.iteration != Iteration::Continue;
-                if stopped { half.held = Some(piece) } else { half.pass(piece, end) }
+                if stopped {
+                    half.held = Some(piece)
+                } else {
+                    half.pass(piece, end)
+                }
                 return (0, stopped);
             }
             PAUSE => {
@@ -148,8 +152,10 @@ fn refuse_overflow(vm: &Vm, id: u32, direction: Direction, held: usize) {
     if held <= vm.with(|state| state.world.borrow().options.buffer_limit) {
         return;
     }
-    let status = if direction == Direction::Request { 413 } else { 500 };
-    host_reply(vm, id, status, b"");
+    match direction {
+        Direction::Request => host_reply(vm, id, 413, "request_payload_too_large"),
+        Direction::Response => host_reply(vm, id, 500, "response_payload_too_large"),
+    }
 }
 
 /// Trailers arrive; they end the half, and no body callback ever says so.

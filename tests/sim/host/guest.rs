@@ -75,9 +75,7 @@ impl<'a> Guest<'a> {
     /// Writes at an address.
     pub fn write(&mut self, at: u32, bytes: &[u8]) -> Result<(), Status> {
         let memory = self.memory();
-        memory
-            .write(&mut self.caller, at as usize, bytes)
-            .map_err(|_| Status::InvalidMemoryAccess)
+        memory.write(&mut self.caller, at as usize, bytes).map_err(|_| Status::InvalidMemoryAccess)
     }
 
     /// Writes a 32-bit number.

@@ -21,6 +21,8 @@ pub fn get(state: &mut HostState, path: &[u8]) -> Result<Vec<u8>, Status> {
         [b"response", b"code"] => {
             stream.status().map(|code| number(code.into())).ok_or(Status::NotFound)
         }
+        [b"response", b"code_details"] if stream.details.is_empty() => Err(Status::NotFound),
+        [b"response", b"code_details"] => Ok(stream.details.clone().into_bytes()),
         [name] => {
             let set = stream.properties.iter().rev().find(|(known, _)| known == name);
             set.map(|(_, value)| value.clone()).ok_or(Status::NotFound)
@@ -48,9 +50,8 @@ fn request(stream: &StreamState, path: &[&[u8]]) -> Result<Vec<u8>, Status> {
         _ if !stream.request.headers_open && !stream.logging => return Err(Status::NotFound),
         _ => {}
     }
-    let header = |name: &str| {
-        stream.request.headers.get(name).map(<[u8]>::to_vec).ok_or(Status::NotFound)
-    };
+    let header =
+        |name: &str| stream.request.headers.get(name).map(<[u8]>::to_vec).ok_or(Status::NotFound);
     let full_path = || header(":path");
     match path {
         [b"host"] => header(":authority"),

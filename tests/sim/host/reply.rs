@@ -8,19 +8,20 @@ use super::vm::Vm;
 /// The filter answers by itself; only its first answer counts.
 pub fn filter_reply(vm: &Vm, id: u32, reply: LocalReply) {
     if !vm.stream(id, |stream| std::mem::replace(&mut stream.replied, true)) {
-        local_reply(vm, id, reply);
+        local_reply(vm, id, reply, "");
     }
 }
 
-/// Envoy itself answers: a router error, a body over the limit.
-pub fn host_reply(vm: &Vm, id: u32, status: u32, body: &[u8]) {
-    let reply = LocalReply { status, headers: Headers::default(), body: body.to_vec() };
-    local_reply(vm, id, reply);
+/// Envoy itself answers: a router error, a body over the limit. `details` is its word for it.
+pub fn host_reply(vm: &Vm, id: u32, status: u32, details: &str) {
+    let body = details.as_bytes().to_vec();
+    let reply = LocalReply { status, headers: Headers::default(), body };
+    local_reply(vm, id, reply, details);
 }
 
 /// A local reply goes through the filter's response callbacks, unless an answer of the upstream
 /// is already on its way through them; once the client has headers, the stream is reset.
-fn local_reply(vm: &Vm, id: u32, reply: LocalReply) {
+fn local_reply(vm: &Vm, id: u32, reply: LocalReply, details: &str) {
     if vm.stream(id, |stream| stream.is_over()) {
         return;
     }
@@ -34,7 +35,10 @@ fn local_reply(vm: &Vm, id: u32, reply: LocalReply) {
     }
     let map = reply_headers(&reply);
     let body = if head { Vec::new() } else { reply.body };
-    vm.stream(id, |stream| stream.local = true);
+    vm.stream(id, |stream| {
+        stream.local = true;
+        details.clone_into(&mut stream.details);
+    });
     if started || vm.is_dead() {
         vm.stream(id, |stream| {
             let passed = &mut stream.response.passed;
@@ -68,7 +72,8 @@ fn reply_headers(reply: &LocalReply) -> Headers {
 /// The VM died under the stream: 503 without a body, past the filter.
 pub fn fail(vm: &Vm, id: u32) {
     if !vm.stream(id, |stream| std::mem::replace(&mut stream.failed, true)) {
-        host_reply(vm, id, 503, b"");
+        let reply = LocalReply { status: 503, headers: Headers::default(), body: Vec::new() };
+        local_reply(vm, id, reply, "wasm_fail_stream");
     }
 }
 

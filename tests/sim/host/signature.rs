@@ -84,7 +84,10 @@ fn pem(text: &str) -> Option<Vec<u8>> {
 }
 
 /// The algorithm that a DER SubjectPublicKeyInfo and a hash name, and the key in ring's form.
-fn algorithm<'a>(spki: &'a [u8], hash: &str) -> Option<(&'static dyn VerificationAlgorithm, &'a [u8])> {
+fn algorithm<'a>(
+    spki: &'a [u8],
+    hash: &str,
+) -> Option<(&'static dyn VerificationAlgorithm, &'a [u8])> {
     const RSA: &[u8] = &[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 0x01];
     const EC: &[u8] = &[0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x02, 0x01];
     const P256: &[u8] = &[0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x03, 0x01, 0x07];

@@ -110,6 +110,8 @@ pub struct StreamState {
     pub gone: bool,
     /// When the request arrived, Unix nanoseconds.
     pub arrived_ns: u64,
+    /// Envoy's word for how the answer came about: `response.code_details`.
+    pub details: String,
     /// Filter state that the filter set.
     pub properties: Vec<(Vec<u8>, Vec<u8>)>,
 }

@@ -77,12 +77,7 @@ fn body(state: &mut HostState, direction: Direction) -> Result<Vec<u8>, Status> 
 
 /// From the start: takes `length` bytes away and puts the new ones in front. From the end on:
 /// appends. In the middle: refused.
-fn replace(
-    body: &mut Vec<u8>,
-    start: usize,
-    length: usize,
-    bytes: Vec<u8>,
-) -> Result<(), Status> {
+fn replace(body: &mut Vec<u8>, start: usize, length: usize, bytes: Vec<u8>) -> Result<(), Status> {
     if start == 0 {
         body.splice(..length.min(body.len()), bytes);
         Ok(())

@@ -12,12 +12,19 @@ use crate::host::state::HostState;
 const CRITICAL: u32 = 5;
 
 pub fn register(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
-    linker.func_wrap("env", "proxy_log", |host: Host<'_>, level: u32, at: u32, size: u32| {
-        match log(&mut Guest::new(host), level, at, size) {
+    linker.func_wrap(
+        "env",
+        "proxy_log",
+        |host: Host<'_>, level: u32, at: u32, size: u32| match log(
+            &mut Guest::new(host),
+            level,
+            at,
+            size,
+        ) {
             Ok(()) => 0,
             Err(status) => status as u32,
-        }
-    })?;
+        },
+    )?;
     // Everything is logged, so that a leak at any level is found.
     linker.func_wrap("env", "proxy_get_log_level", |host: Host<'_>, level_at: u32| {
         host_call(host, |guest| guest.write_u32(level_at, 0))

@@ -99,16 +99,12 @@ fn metrics(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
             })
         },
     )?;
-    linker.func_wrap(
-        "env",
-        "proxy_increment_metric",
-        |host: Host<'_>, id: u32, offset: i64| {
-            host_call(host, |guest| {
-                let (kind, name) = guest.state().metric(id)?;
-                guest.state().world.borrow_mut().metrics.increment(kind, &name, offset)
-            })
-        },
-    )?;
+    linker.func_wrap("env", "proxy_increment_metric", |host: Host<'_>, id: u32, offset: i64| {
+        host_call(host, |guest| {
+            let (kind, name) = guest.state().metric(id)?;
+            guest.state().world.borrow_mut().metrics.increment(kind, &name, offset)
+        })
+    })?;
     linker.func_wrap("env", "proxy_record_metric", |host: Host<'_>, id: u32, value: u64| {
         host_call(host, |guest| {
             let (kind, name) = guest.state().metric(id)?;
