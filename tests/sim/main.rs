@@ -10,3 +10,14 @@
 )]
 
 mod host;
+
+mod aborts;
+mod denials;
+mod gateway;
+mod issuer;
+mod keys;
+mod mirror;
+mod module;
+mod signing;
+mod stamping;
+mod tasks;

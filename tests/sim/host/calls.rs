@@ -32,7 +32,7 @@ impl Proxy {
     pub fn callouts(&self, cluster: &str) -> Vec<Callout> {
         let world = self.inner.world.borrow();
         let waiting = |call: &Call| call.state == CallState::Pending && call.cluster == cluster;
-        let calls = world.calls.iter().enumerate().filter(|(_, call)| waiting(call));
+        let calls = world.waiting_calls().filter(|(_, call)| waiting(call));
         calls
             .map(|(index, call)| Callout { proxy: self.clone(), index, call: call.clone() })
             .collect()

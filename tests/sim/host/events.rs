@@ -30,7 +30,7 @@ impl Proxy {
         let ticks = ticks.iter().filter(|vm| !vm.is_dead());
         let ticks = ticks.filter_map(|vm| vm.with(|state| state.tick_due_ms));
         let world = self.inner.world.borrow();
-        let calls = world.calls.iter().filter_map(due_at);
+        let calls = world.waiting_calls().filter_map(|(_, call)| due_at(call));
         ticks.chain(calls).min()
     }
 
@@ -53,10 +53,8 @@ impl Proxy {
         let now = self.now_ms();
         let due: Vec<usize> = {
             let world = self.inner.world.borrow();
-            let all = world.calls.iter().enumerate();
-            all.filter(|(_, call)| due_at(call).is_some_and(|at| at <= now))
-                .map(|(i, _)| i)
-                .collect()
+            let all = world.waiting_calls();
+            all.filter(|(_, call)| due_at(call).is_some_and(|at| at <= now)).map(|(i, _)| i).collect()
         };
         for index in due {
             let planned = self.inner.world.borrow_mut().calls[index].due.take();
@@ -71,18 +69,16 @@ impl Proxy {
             let mut world = self.inner.world.borrow_mut();
             let now = world.now_ms;
             let call = &mut world.calls[index];
-            if !matches!(call.state, CallState::Pending | CallState::Unsendable) {
-                return;
-            }
+            let asked = (call.thread, call.token);
             match answer {
                 Answer::Hang => return,
                 Answer::After(ms, later) => {
                     call.due = Some((now + ms, *later));
                     return;
                 }
-                _ => call.state = CallState::Done,
+                _ if world.close_call(index, CallState::Done) => asked,
+                _ => return,
             }
-            (call.thread, call.token)
         };
         let Some(answer) = answer.arrive() else { return };
         let vm = self.vm(thread);
@@ -112,8 +108,8 @@ impl Proxy {
         for thread in 0..self.workers() {
             let vm = self.vm(thread);
             let over: Vec<u32> = vm.with(|state| {
-                let streams = state.streams.iter();
-                streams.filter(|(_, s)| s.is_over() && !s.gone).map(|(id, _)| *id).collect()
+                let live = state.contexts.iter().filter_map(|id| state.streams.get_key_value(id));
+                live.filter(|(_, stream)| stream.is_over()).map(|(id, _)| *id).collect()
             });
             finished |= !over.is_empty();
             over.into_iter().for_each(|id| finish(&vm, id));
@@ -131,14 +127,14 @@ impl Proxy {
     fn offer_calls(&self) -> bool {
         let offer = {
             let mut world = self.inner.world.borrow_mut();
-            let World { calls, servers, .. } = &mut *world;
-            let mut open = calls.iter_mut().enumerate();
-            open.find_map(|(index, call)| {
+            let World { calls, open_calls, servers, .. } = &mut *world;
+            open_calls.iter().find_map(|index| {
+                let call = &mut calls[*index];
                 let server = servers.get(&call.cluster)?;
                 let new = call.state == CallState::Pending && !call.offered;
                 new.then(|| {
                     call.offered = true;
-                    (index, call.clone(), Rc::clone(server))
+                    (*index, call.clone(), Rc::clone(server))
                 })
             })
         };
@@ -150,9 +146,6 @@ impl Proxy {
 }
 
 fn due_at(call: &Call) -> Option<u64> {
-    if !matches!(call.state, CallState::Pending | CallState::Unsendable) {
-        return None;
-    }
     let planned = call.due.as_ref().map(|(at, _)| *at);
     planned.into_iter().chain(call.limit_ms()).min()
 }

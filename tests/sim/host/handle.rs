@@ -74,6 +74,11 @@ impl Stream {
         self.forwarded().headers.expect("headers").text(name)
     }
 
+    /// The request headers as they are now, passed on or not: what an access log would show.
+    pub fn request_headers(&self) -> Headers {
+        self.look(|stream| stream.request.headers.clone())
+    }
+
     /// The answer that came from no upstream; fails if there is none.
     pub fn local_reply(&self) -> Reply {
         match self.outcome() {

@@ -60,6 +60,8 @@ pub struct World {
     pub log: Vec<LogLine>,
     /// Every callout ever made, in order.
     pub calls: Vec<Call>,
+    /// Those of them that wait, by position.
+    pub open_calls: BTreeSet<usize>,
     /// Clusters that exist.
     pub clusters: BTreeSet<String>,
     /// Clusters that exist and take no call: no endpoint, or a circuit breaker is open.
@@ -82,6 +84,7 @@ impl World {
             metrics: Metrics::default(),
             log: Vec::new(),
             calls: Vec::new(),
+            open_calls: BTreeSet::new(),
             clusters,
             closed_clusters: BTreeSet::new(),
             servers: BTreeMap::new(),
@@ -108,12 +111,30 @@ impl World {
     pub fn write_log(&mut self, thread: usize, level: u32, text: &str) {
         self.log.push(LogLine { thread, level, text: text.to_owned() });
     }
-}
 
-impl World {
+    /// A callout starts.
+    pub fn open_call(&mut self, call: Call) {
+        self.open_calls.insert(self.calls.len());
+        self.calls.push(call);
+    }
+
+    /// A callout ends; `false` if it had ended before.
+    pub fn close_call(&mut self, index: usize, state: CallState) -> bool {
+        self.calls[index].state = state;
+        self.open_calls.remove(&index)
+    }
+
+    /// The callouts that wait, oldest first.
+    pub fn waiting_calls(&self) -> impl Iterator<Item = (usize, &Call)> {
+        self.open_calls.iter().map(|index| (*index, &self.calls[*index]))
+    }
+
     /// Ends the callouts of a VM that is gone.
     pub fn cancel_calls(&mut self, thread: usize) {
-        let live = |call: &&mut Call| call.thread == thread && call.state != CallState::Done;
-        self.calls.iter_mut().filter(live).for_each(|call| call.state = CallState::Cancelled);
+        let of_thread = self.waiting_calls().filter(|(_, call)| call.thread == thread);
+        let indices: Vec<usize> = of_thread.map(|(index, _)| index).collect();
+        for index in indices {
+            self.close_call(index, CallState::Cancelled);
+        }
     }
 }

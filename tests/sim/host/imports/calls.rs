@@ -83,7 +83,7 @@ fn dispatch(
     let breaks = |value: &[u8]| value.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0));
     let unsendable = headers.iter().any(|(_, value)| breaks(value));
     let now_ms = world.now_ms;
-    world.calls.push(Call {
+    world.open_call(Call {
         thread: state.thread,
         token: state.last_token,
         cluster,
