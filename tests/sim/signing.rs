@@ -2,12 +2,11 @@
 //! as well as good ones.
 
 use std::rc::Rc;
-use std::sync::OnceLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::rand::SystemRandom;
-use ring::rsa::PublicKeyComponents;
+use ring::rsa::{KeyPairComponents, PublicKeyComponents};
 use ring::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
     EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384,
@@ -36,15 +35,23 @@ enum Pair {
 }
 
 impl SigningKey {
-    /// The RSA key of 2048 bits; there is one, because making one is slow.
+    /// The RSA key of 2048 bits that `tests/data/keys.json` holds: making one is slow.
     pub fn rsa(kid: &str) -> Self {
-        static DER: OnceLock<Vec<u8>> = OnceLock::new();
-        let der = DER.get_or_init(|| {
-            let pair = jwt_simple::prelude::RS256KeyPair::generate(2048).expect("an RSA key");
-            pair.to_der().expect("DER")
+        let file: Value = serde_json::from_str(include_str!("../data/keys.json")).expect("JSON");
+        let part = |name: &str| {
+            let text = file["rsa"][name].as_str().expect("a member of an RSA key");
+            URL_SAFE_NO_PAD.decode(text).expect("base64url")
+        };
+        let pair = RsaKeyPair::from_components(&KeyPairComponents {
+            public_key: PublicKeyComponents { n: part("n"), e: part("e") },
+            d: part("d"),
+            p: part("p"),
+            q: part("q"),
+            dP: part("dp"),
+            dQ: part("dq"),
+            qInv: part("qi"),
         });
-        let pair = RsaKeyPair::from_pkcs8(der).or_else(|_| RsaKeyPair::from_der(der));
-        Self::new(kid, Pair::Rsa(pair.expect("ring reads the key")))
+        Self::new(kid, Pair::Rsa(pair.expect("ring takes the key")))
     }
 
     /// A new P-256 key.

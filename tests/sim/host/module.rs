@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use attach_gateway::FILTER_WASM;
 use wasmtime::{Engine, InstancePre, Module};
 
 use super::imports;
@@ -22,14 +23,8 @@ pub fn filter() -> &'static Filter {
 }
 
 fn load() -> wasmtime::Result<Filter> {
-    let bytes = bytes();
     let engine = Engine::default();
-    let module = Module::new(&engine, &bytes)?;
+    let module = Module::new(&engine, FILTER_WASM)?;
     let ready = imports::linker(&engine, &module)?.instantiate_pre(&module)?;
-    Ok(Filter { engine, module, ready, size: bytes.len() })
-}
-
-fn bytes() -> Vec<u8> {
-    let path = std::env::var_os("ATTACH_FILTER_WASM").expect("ATTACH_FILTER_WASM names the filter");
-    std::fs::read(path).expect("the filter is readable")
+    Ok(Filter { engine, module, ready, size: FILTER_WASM.len() })
 }
