@@ -10,6 +10,7 @@ use ed25519_compact::Signature as EdSignature;
 use hmac_sha256::{HMAC as HmacSha256, Hash as Sha256};
 use hmac_sha512::HMAC as HmacSha512;
 use hmac_sha512::sha384::{HMAC as HmacSha384, Hash as Sha384};
+use jwt_simple::prelude::{Ed25519PublicKey, EdDSAPublicKeyLike as _};
 use p256::ecdsa::signature::hazmat::PrehashVerifier;
 use p256::elliptic_curve::point::AffineCoordinates as _;
 
@@ -64,7 +65,7 @@ pub enum VerifyingKey {
     /// ES256K. No host has it.
     K256(Box<K256>),
     /// EdDSA with Ed25519. No host has it.
-    Ed25519(ed25519_compact::PublicKey),
+    Ed25519(Ed25519PublicKey),
     /// HS256, HS384, HS512.
     Secret(Vec<u8>),
 }
@@ -133,8 +134,8 @@ impl VerifyingKey {
     /// # Errors
     /// [`BadKey`] if it is not a key.
     pub fn ed25519(x: &[u8]) -> Result<Self, BadKey> {
-        let key = ed25519_compact::PublicKey::from_slice(x).map_err(|_| BadKey)?;
-        key.validate().map_err(|_| BadKey)?;
+        let key = Ed25519PublicKey::from_bytes(x).map_err(|_| BadKey)?;
+        key.public_key().as_ref().validate().map_err(|_| BadKey)?;
         Ok(Self::Ed25519(key))
     }
 
@@ -189,7 +190,7 @@ impl VerifyingKey {
                 in_range(signature, 32) && key.0.verify(&Sha256::hash(text), signature)
             }
             Self::Ed25519(key) => EdSignature::from_slice(signature)
-                .is_ok_and(|signature| key.verify(text, &signature).is_ok()),
+                .is_ok_and(|signature| key.public_key().as_ref().verify(text, &signature).is_ok()),
             Self::Secret(secret) => hmac(algorithm, secret, text, signature),
         }
     }

@@ -180,7 +180,12 @@ fn bodies_speak_the_dialect_of_the_route() {
 fn an_engine_that_fails_is_told_in_the_dialect() {
     let gateway = Gateway::new();
     for (details, from, status, code) in [
-        ("upstream_reset_before_response_started{connection_failure}", 503, 503, "engine_unavailable"),
+        (
+            "upstream_reset_before_response_started{connection_failure}",
+            503,
+            503,
+            "engine_unavailable",
+        ),
         ("no_healthy_upstream", 503, 503, "engine_unavailable"),
         ("response_timeout", 504, 504, "engine_timeout"),
         ("stream_idle_timeout", 408, 504, "engine_timeout"),

@@ -19,9 +19,9 @@ pub fn configuration(issuers: &[&Issuer]) -> Value {
         issuers.iter().map(|issuer| (issuer.url.clone(), json!(issuer.cluster))).collect();
     let entries: Vec<Value> = issuers
         .iter()
-        .map(|issuer| {
-            json!({"issuer": issuer.url, "audiences": ["attach"], "scopes": ["chat:run"]})
-        })
+        .map(
+            |issuer| json!({"issuer": issuer.url, "audiences": ["attach"], "scopes": ["chat:run"]}),
+        )
         .collect();
     json!({
         "public_url": "http://gateway.test",

@@ -100,8 +100,14 @@ fn an_issuer_that_fails_is_a_503_and_is_found_again() {
         ("HTML", Answer::json("<html>")),
         ("empty", Answer::json("")),
         ("no keys", Answer::json(r#"{"keys":[]}"#)),
-        ("other issuer", Answer::json(r#"{"issuer":"https://x","jwks_uri":"https://id.test/jwks"}"#)),
-        ("foreign keys", Answer::json(r#"{"issuer":"https://id.test","jwks_uri":"https://x/jwks"}"#)),
+        (
+            "other issuer",
+            Answer::json(r#"{"issuer":"https://x","jwks_uri":"https://id.test/jwks"}"#),
+        ),
+        (
+            "foreign keys",
+            Answer::json(r#"{"issuer":"https://id.test","jwks_uri":"https://x/jwks"}"#),
+        ),
         ("10 MB", Answer::json(vec![b' '; 10 << 20])),
         ("unusable keys", bad_keys()),
     ];
@@ -268,7 +274,11 @@ fn the_wall_clock_may_jump() {
         assert!(!paused.is_paused(), "a waiting request is answered after a jump of {jump}");
         let stream = ask(&gateway, 1, &old);
         let expired = jump > 3_600_000 || jump < 0;
-        assert_eq!(!matches!(stream.outcome(), crate::host::Outcome::Forwarded(_)), expired, "{jump}");
+        assert_eq!(
+            !matches!(stream.outcome(), crate::host::Outcome::Forwarded(_)),
+            expired,
+            "{jump}"
+        );
         ask(&gateway, 0, &gateway.token()).forwarded();
         ask(&gateway, 1, &gateway.token()).forwarded();
     }

@@ -169,8 +169,16 @@ fn the_trace_session_goes_both_ways() {
     let gateway = Gateway::new();
     let sent = |id: Option<&str>| {
         let request = gateway.proxy.worker(0).get("/api/tags").bearer(&gateway.token());
-        let stream = id.map_or(request, |id| gateway.proxy.worker(0).get("/api/tags")
-            .bearer(&gateway.token()).header("x-session-id", id)).send();
+        let stream = id
+            .map_or(request, |id| {
+                gateway
+                    .proxy
+                    .worker(0)
+                    .get("/api/tags")
+                    .bearer(&gateway.token())
+                    .header("x-session-id", id)
+            })
+            .send();
         stream.respond(200, Headers::default(), &[]);
         let up = stream.forwarded_header("x-session-id").unwrap();
         assert_eq!(stream.client_got().unwrap().headers.text("x-session-id").unwrap(), up);
@@ -198,10 +206,14 @@ fn trace_context_is_kept_or_made() {
     let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     assert_eq!(trace(Some(good)).forwarded_header("traceparent").as_deref(), Some(good));
     assert_eq!(trace(Some(good)).forwarded_header("tracestate").as_deref(), Some("a=b"));
-    for bad in [None, Some("junk"), Some("00-00000000000000000000000000000000-00f067aa0ba902b7-01")] {
+    for bad in [None, Some("junk"), Some("00-00000000000000000000000000000000-00f067aa0ba902b7-01")]
+    {
         let stream = trace(bad);
         let made = stream.forwarded_header("traceparent").unwrap();
-        assert!(made.len() == 55 && made.starts_with("00-") && Some(made.as_str()) != bad, "{made}");
+        assert!(
+            made.len() == 55 && made.starts_with("00-") && Some(made.as_str()) != bad,
+            "{made}"
+        );
         assert_eq!(stream.forwarded_header("tracestate"), None);
     }
 }

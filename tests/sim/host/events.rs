@@ -54,7 +54,9 @@ impl Proxy {
         let due: Vec<usize> = {
             let world = self.inner.world.borrow();
             let all = world.waiting_calls();
-            all.filter(|(_, call)| due_at(call).is_some_and(|at| at <= now)).map(|(i, _)| i).collect()
+            all.filter(|(_, call)| due_at(call).is_some_and(|at| at <= now))
+                .map(|(i, _)| i)
+                .collect()
         };
         for index in due {
             let planned = self.inner.world.borrow_mut().calls[index].due.take();
