@@ -1,7 +1,7 @@
 //! Settings -> Envoy bootstrap. Pure: the same settings and placement give the same text.
 
 mod clusters;
-mod filter;
+pub(crate) mod filter;
 mod listeners;
 mod routes;
 #[cfg(test)]

@@ -21,6 +21,8 @@ use std::time::Duration;
 
 use attach_filter::config::{Issuer, Mode, Rule, Secret};
 
+use crate::bootstrap;
+
 pub use fault::{Fault, Faults};
 pub use login::{LoginSettings, login, login_from_environment};
 pub(crate) use names::{help, is_of_our_families};
@@ -194,7 +196,24 @@ pub fn load(
     let home = Home::of(&environment);
     let mut sources = Sources::read(environment);
     let settings = read(&mut sources, &home);
+    if sources.faults.0.is_empty() {
+        ask_the_filter(&settings, &mut sources.faults);
+    }
     if sources.faults.0.is_empty() { Ok(settings) } else { Err(sources.faults) }
+}
+
+/// What it refuses at start would otherwise end Envoy with a message about JSON.
+fn ask_the_filter(settings: &Settings, faults: &mut Faults) {
+    for fault in bootstrap::filter::faults(settings) {
+        let of_issuer = settings.issuers.iter().enumerate().find_map(|(index, issuer)| {
+            let rest = fault.path.strip_prefix(&format!("issuers[{index}]"))?;
+            Some((issuer.key.clone(), rest.trim_start_matches('.')))
+        });
+        match of_issuer {
+            Some((key, part)) => faults.add(key, format!("{part} {}", fault.message)),
+            None => faults.add(fault.path, fault.message),
+        }
+    }
 }
 
 impl Settings {

@@ -64,8 +64,8 @@ impl Flow {
         let timed_out = details.windows(7).any(|part| part == b"timeout");
         Some(match status {
             413 => Denial::BodyTooLarge,
+            500.. if !self.route.is_engine() => Denial::MemoryUnavailable,
             408 | 504 => Denial::EngineTimeout,
-            _ if !self.route.is_engine() => Denial::MemoryUnavailable,
             _ if timed_out && !details.windows(18).any(|part| part == b"connection_timeout") => {
                 Denial::EngineTimeout
             }

@@ -391,10 +391,16 @@ fn faults_of_the_engine_become_our_own_answers() {
     let mut own = Case::new(&gateway(|_| ()));
     own.signed_in("GET", "/api/tags", &[], true);
     assert_eq!(own.answer("503", "via_upstream"), Next::Continue, "the engine's own 503 passes");
-    let mut memory = Case::new(&gateway(|_| ()));
-    memory.signed_in("GET", "/mem/events", &[], true);
-    memory.answer("503", "upstream_reset_before_response_started{connection_failure}");
-    assert_eq!(memory.steps.json()["code"], "memory_unavailable");
+    for (status, details) in [
+        ("503", "upstream_reset_before_response_started{connection_failure}"),
+        ("504", "response_timeout"),
+    ] {
+        let mut memory = Case::new(&gateway(|_| ()));
+        memory.signed_in("GET", "/mem/events", &[], true);
+        memory.answer(status, details);
+        assert_eq!(memory.steps.status(), 503, "{details}");
+        assert_eq!(memory.steps.json()["code"], "memory_unavailable");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 
 use crate::client::Answer;
 use crate::gateway::signal_to;
-use crate::memory::{events, settled};
+use crate::memory::{counters, events, settled};
 use crate::stage::{Stage, chat};
 use crate::wait::{run, unique, until};
 
@@ -33,9 +33,14 @@ fn requests_go_on_while_the_mirror_is_killed_and_everything_is_stored_in_the_end
             signal_to(old, Signal::KILL);
             let start = Instant::now();
             until("the mirror-service answers again", async || {
-                let new = stage.gateway.mirror_pid()?;
                 let request = stage.gateway.get("/mem/events").bearer_auth(&token);
-                (new != old && Answer::to(request).await.status == 200).then_some(())
+                let answer = Answer::to(request).await;
+                if answer.status != 200 {
+                    assert_eq!(answer.status, 503);
+                    assert_eq!(answer.json()["code"], "memory_unavailable");
+                    assert_eq!(answer.header("retry-after"), Some("2"));
+                }
+                (answer.status == 200 && stage.gateway.mirror_pid()? != old).then_some(())
             })
             .await;
             println!("the mirror-service was back after {:?}", start.elapsed());
@@ -80,19 +85,28 @@ async fn flow(stage: Arc<Stage>, stop: Arc<AtomicBool>, served: Arc<AtomicUsize>
 }
 
 #[test]
-fn while_it_is_gone_memory_says_so_and_the_engine_is_served() {
+fn a_mirror_that_hangs_holds_up_nobody_and_readiness_says_so() {
     run(async {
         let stage = Stage::start(|plan| plan).await;
-        let old = stage.gateway.mirror_pid().expect("a mirror-service");
+        let mirror = stage.gateway.mirror_pid().expect("a mirror-service");
         // Stopped, not ended: nobody starts another.
-        signal_to(old, Signal::STOP);
+        signal_to(mirror, Signal::STOP);
         for _ in 0..5 {
             stage.chat("alice", "is anybody there?").await;
         }
-        let ready = Answer::to(stage.gateway.get("/readyz")).await;
-        signal_to(old, Signal::CONT);
-        assert!(matches!(ready.status, 200 | 503), "{}", ready.status);
-        let counters = settled(&stage.gateway, 5).await;
-        assert_eq!((counters.acknowledged, counters.dropped), (5, 0));
+        until("readiness names what is missing", async || {
+            let ready = Answer::to(stage.gateway.get("/readyz")).await;
+            (ready.status == 503 && ready.json().to_string().contains("mirror")).then_some(())
+        })
+        .await;
+        let held = counters(&stage.gateway).await;
+        assert_eq!((held.captured, held.acknowledged, held.dropped, held.waiting), (5, 0, 0, 5));
+        signal_to(mirror, Signal::CONT);
+        let settled = settled(&stage.gateway, 5).await;
+        assert_eq!((settled.acknowledged, settled.dropped), (5, 0));
+        until("ready", async || {
+            (Answer::to(stage.gateway.get("/readyz")).await.status == 200).then_some(())
+        })
+        .await;
     });
 }

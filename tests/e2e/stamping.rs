@@ -203,3 +203,21 @@ fn the_engine_sees_its_own_host_and_no_origin() {
         assert!(seen.all("origin").is_empty());
     });
 }
+
+#[test]
+fn users_who_call_at_once_are_not_taken_for_one_another() {
+    run(async {
+        let stage = plain().await;
+        let mut calls = tokio::task::JoinSet::new();
+        for index in 0..100 {
+            let user = format!("user-{}", index % 20);
+            let (case, request) = stage.signed(stage.gateway.get("/api/tags"), &user);
+            calls.spawn(async move { (user, case, Answer::to(request).await.status) });
+        }
+        while let Some(call) = calls.join_next().await {
+            let (user, case, status) = call.unwrap();
+            assert_eq!(status, 200);
+            assert_eq!(stage.engine.request(&case).await.all("x-attach-user"), [user]);
+        }
+    });
+}

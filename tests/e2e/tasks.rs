@@ -7,7 +7,7 @@ use crate::denials::assert_refused;
 use crate::h2c;
 use crate::raw::{Raw, head};
 use crate::stage::{MAX_REWRITE, chat, plain, tuned};
-use crate::wait::{run, unique};
+use crate::wait::{run, unique, until};
 
 fn user(text: &str) -> Value {
     json!([{"role": "user", "content": text}])
@@ -187,6 +187,28 @@ fn over_http_2_trailers_end_the_body() {
             assert_eq!(status, 400);
             assert!(stage.engine.seen(&case).is_empty());
         }
+    });
+}
+
+#[test]
+fn a_body_that_stays_unfinished_reaches_nobody() {
+    run(async {
+        let stage = plain().await;
+        let case = unique("unfinished");
+        let token = format!("Authorization: Bearer {}", stage.issuer.token("alice"));
+        let case_line = format!("x-case: {case}");
+        let lines: [&[u8]; 3] = [token.as_bytes(), case_line.as_bytes(), b"Content-Length: 20"];
+        for _ in 0..3 {
+            let mut raw = Raw::connect(stage.gateway.address()).await;
+            raw.send(head("POST /tasks/send", &lines)).await;
+            raw.send(r#"{"prompt":"#).await;
+            until("the gateway has it", async || {
+                (stage.gateway.active_requests().await >= 1).then_some(())
+            })
+            .await;
+        }
+        stage.assert_unharmed().await;
+        assert!(stage.engine.seen(&case).is_empty());
     });
 }
 

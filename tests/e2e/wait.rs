@@ -5,7 +5,9 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use attach_gateway::envoy_binary::{FindOptions, find};
 use tokio::runtime::Runtime;
+use tokio::sync::OnceCell;
 
 /// The longest wait for one condition.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
@@ -17,10 +19,18 @@ const PAUSE: Duration = Duration::from_millis(20);
 static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap());
 
-/// Runs a test; one that hangs fails.
+/// Runs a test; one that hangs fails. The first may have to install Envoy, for which it has all
+/// the time that the network takes.
 pub(crate) fn run<T>(test: impl Future<Output = T>) -> T {
-    RUNTIME
-        .block_on(async { tokio::time::timeout(3 * DEADLINE, test).await.expect("the test hangs") })
+    static ENVOY: OnceCell<()> = OnceCell::const_new();
+    RUNTIME.block_on(async {
+        let install = async || {
+            let configured = std::env::var_os("ATTACH_ENVOY").map(Into::into);
+            find(&FindOptions::from_environment(configured)).await.map(drop)
+        };
+        ENVOY.get_or_try_init(install).await.expect("an Envoy");
+        tokio::time::timeout(3 * DEADLINE, test).await.expect("the test hangs")
+    })
 }
 
 /// Waits until the probe gives something.

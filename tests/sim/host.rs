@@ -26,11 +26,10 @@ mod vm;
 mod world;
 
 pub use callout::{Answer, Call};
-pub use calls::Callout;
 pub use handle::{Outcome, Reply, Stream};
 pub use headers::Headers;
 pub use module::filter;
-pub use proxy::{Proxy, Worker};
+pub use proxy::Proxy;
 pub use request::Request;
 pub use stream::Passed;
-pub use world::{LogLine, Options};
+pub use world::Options;

@@ -12,12 +12,15 @@
 mod host;
 
 mod aborts;
+mod chaos;
+mod corpus;
 mod denials;
 mod gateway;
 mod issuer;
 mod keys;
 mod mirror;
 mod module;
+mod readiness;
 mod signing;
 mod stamping;
 mod tasks;

@@ -183,7 +183,7 @@ fn faults_lose_nothing_and_count_everything() {
 fn a_service_that_is_back_gets_everything_within_two_seconds() {
     let gateway = Gateway::new();
     gateway.proxy.serve(MIRROR, |_| Answer::Refuse);
-    for minutes in [1, 10, 60] {
+    for minutes in [1, 5] {
         gateway.exchange("x");
         gateway.proxy.advance(minutes * 60_000);
         let before = gateway.mirrored().len();

@@ -1,6 +1,9 @@
 //! What the filter is told, and how Envoy loads it.
 
-use attach_filter::config::{Config, Engine, Mirror};
+use std::path::PathBuf;
+
+use attach_filter::auth::Authenticator;
+use attach_filter::config::{Config, Engine, Fault, Mirror, Session};
 use serde_json::{Value, json};
 
 use super::{Placement, names, typed};
@@ -33,6 +36,22 @@ pub(crate) fn config(settings: &Settings, placement: &Placement) -> Config {
         max_rewrite_body: settings.max_rewrite_body,
         rules: settings.rules.clone(),
     }
+}
+
+/// What the filter would refuse. The settings are stricter or as strict, but only the filter
+/// itself knows all that it asks for.
+pub(crate) fn faults(settings: &Settings) -> Vec<Fault> {
+    let placement = Placement {
+        admin_socket: PathBuf::new(),
+        mirror_socket: PathBuf::new(),
+        filter: PathBuf::new(),
+        session: Session::Sha256,
+        key_servers: settings.key_servers(),
+    };
+    let config = config(settings, &placement);
+    let mut faults = config.faults();
+    faults.extend(Authenticator::new(&config, 0).err().unwrap_or_default());
+    faults
 }
 
 fn mirror(settings: &Settings) -> Mirror {

@@ -98,7 +98,7 @@ fn the_filter_reads_exactly_the_configuration_that_was_meant() {
         rendered(&[("ENGINE_MODEL", "tiny"), ("OIDC_JWKS_URI", "https://keys.example/k")]);
     let wasm = &manager(&bootstrap, 0)["http_filters"][0]["typed_config"]["config"];
     let text = wasm["configuration"]["value"].as_str().unwrap();
-    let config: Config = serde_json::from_str(text).unwrap();
+    let config = Config::parse(text.as_bytes()).unwrap();
     assert_eq!(config.engine.model.as_deref(), Some("tiny"));
     assert_eq!(config.public_url, "http://127.0.0.1:8080");
     assert_eq!(config.origins["https://id.example.com"], "attach_issuer_0");

@@ -123,6 +123,7 @@ fn every_bad_value_is_a_fault_that_names_its_setting() {
         ("OIDC_ISSUER", "http://id.example.com", "https is needed"),
         ("OIDC_ISSUER", "id.example.com", "no URL"),
         ("OIDC_JWKS_URI", "http://id.example.com/k", "https is needed"),
+        ("OIDC_ISSUER", "https://id.example.com/\u{fc}", "OIDC_ISSUER: issuer must be the exact"),
         ("OIDC_ALGORITHMS", "RS255", "`RS255` is no algorithm"),
         ("OIDC_ALGORITHMS", "RS256,HS256", "JWT_HMAC_SECRET"),
         ("OIDC_ALGORITHMS", "none", "`none` is no algorithm"),

@@ -26,7 +26,6 @@ pub struct Call {
     pub cluster: String,
     pub headers: Headers,
     pub body: Vec<u8>,
-    pub trailers: Headers,
     /// 0 for no limit.
     pub timeout_ms: u32,
     /// Monotonic time of its start.

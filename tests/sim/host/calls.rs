@@ -23,11 +23,6 @@ impl Proxy {
         self.settle();
     }
 
-    /// Takes that peer away; calls wait again.
-    pub fn stop_serving(&self, cluster: &str) {
-        self.inner.world.borrow_mut().servers.remove(cluster);
-    }
-
     /// Callouts to a cluster that wait, oldest first.
     pub fn callouts(&self, cluster: &str) -> Vec<Callout> {
         let world = self.inner.world.borrow();
@@ -57,11 +52,6 @@ impl Callout {
     /// The peer answers.
     pub fn respond(&self, status: u16, headers: Headers, body: impl Into<Vec<u8>>) {
         self.answer(Answer::Respond { status, headers, body: body.into() });
-    }
-
-    /// The connection is refused.
-    pub fn refuse(&self) {
-        self.answer(Answer::Refuse);
     }
 
     /// The answer breaks off: the filter sees no headers at all.

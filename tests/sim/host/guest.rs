@@ -9,7 +9,6 @@ use super::state::HostState;
 pub enum Status {
     NotFound = 1,
     BadArgument = 2,
-    SerializationFailure = 3,
     InvalidMemoryAccess = 6,
     Empty = 7,
     CasMismatch = 8,

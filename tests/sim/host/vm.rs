@@ -8,7 +8,7 @@ use wasmtime::{Instance, Store, Val};
 use super::module::filter;
 use super::state::{CallAnswer, Deferred, HostState, ROOT};
 use super::stream::StreamState;
-use super::world::World;
+use super::world::{CRITICAL, World};
 
 /// How a callback ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +115,7 @@ impl Vm {
     fn die(&self, state: &mut HostState, export: &str, trap: &str) {
         state.deferred.clear();
         let mut world = state.world.borrow_mut();
-        world.write_log(state.thread, 5, &format!("{export} trapped: {trap}"));
+        world.write_log(CRITICAL, &format!("{export} trapped: {trap}"));
         self.died_ms.set(Some(world.now_ms));
         world.cancel_calls(state.thread);
     }

@@ -36,11 +36,12 @@ impl Default for Options {
     }
 }
 
+/// The level at which the SDK's panic hook, and this host for a trap, write.
+pub const CRITICAL: u32 = 5;
+
 /// One line of the log.
 #[derive(Clone, Debug)]
 pub struct LogLine {
-    /// The thread that wrote it.
-    pub thread: usize,
     /// 0 trace to 5 critical.
     pub level: u32,
     /// The text.
@@ -108,8 +109,8 @@ impl World {
     }
 
     /// Writes a line of the log.
-    pub fn write_log(&mut self, thread: usize, level: u32, text: &str) {
-        self.log.push(LogLine { thread, level, text: text.to_owned() });
+    pub fn write_log(&mut self, level: u32, text: &str) {
+        self.log.push(LogLine { level, text: text.to_owned() });
     }
 
     /// A callout starts.

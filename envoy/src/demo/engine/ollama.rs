@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::reply::{Reply, last_question, paced};
@@ -42,13 +43,14 @@ async fn chat(
 ) -> Result<Response, Fault> {
     let body = object(&body)?;
     let model = model_of(&body).ok_or(Fault::missing(StatusCode::BAD_REQUEST))?;
-    known(model)?;
+    known(&model)?;
     let messages = body.get("messages").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    if messages.is_empty() {
-        return Ok(loaded(&state, model, Kind::Chat));
-    }
     let reply = state.reply(&headers, &last_question(messages));
-    Ok(Exchange { state: &state, model, kind: Kind::Chat, reply }.answer(streams(&body)))
+    let exchange = Exchange { state, model, kind: Kind::Chat };
+    if messages.is_empty() {
+        return Ok(exchange.loaded());
+    }
+    Ok(exchange.answer(reply, streams(&body)))
 }
 
 async fn generate(
@@ -58,15 +60,14 @@ async fn generate(
 ) -> Result<Response, Fault> {
     let body = object(&body)?;
     let model = model_of(&body).ok_or(Fault::missing(StatusCode::NOT_FOUND))?;
-    known(model)?;
-    match body.get("prompt").and_then(Value::as_str) {
-        None | Some("") => Ok(loaded(&state, model, Kind::Generate)),
-        Some(prompt) => {
-            let reply = state.reply(&headers, prompt);
-            Ok(Exchange { state: &state, model, kind: Kind::Generate, reply }
-                .answer(streams(&body)))
-        }
+    known(&model)?;
+    let prompt = body.get("prompt").and_then(Value::as_str).unwrap_or_default();
+    let reply = state.reply(&headers, prompt);
+    let exchange = Exchange { state, model, kind: Kind::Generate };
+    if prompt.is_empty() {
+        return Ok(exchange.loaded());
     }
+    Ok(exchange.answer(reply, streams(&body)))
 }
 
 /// `{"error":"..."}`, as Ollama words it.
@@ -91,8 +92,8 @@ fn object(body: &[u8]) -> Result<Map<String, Value>, Fault> {
     serde_json::from_slice(body).map_err(|e| Fault(StatusCode::BAD_REQUEST, e.to_string()))
 }
 
-fn model_of(body: &Map<String, Value>) -> Option<&str> {
-    body.get("model").and_then(Value::as_str).filter(|m| !m.is_empty())
+fn model_of(body: &Map<String, Value>) -> Option<String> {
+    body.get("model").and_then(Value::as_str).filter(|m| !m.is_empty()).map(str::to_owned)
 }
 
 fn known(model: &str) -> Result<(), Fault> {
@@ -113,70 +114,98 @@ enum Kind {
     Generate,
 }
 
-impl Kind {
-    fn piece(self, text: &str) -> (&'static str, Value) {
-        match self {
-            Self::Chat => ("message", json!({"role": "assistant", "content": text})),
-            Self::Generate => ("response", Value::from(text)),
+/// One line of a stream, or a whole answer. Members are in Ollama's order.
+#[derive(Serialize)]
+struct Line<'a> {
+    model: &'a str,
+    created_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<Message<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response: Option<&'a str>,
+    done: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    done_reason: Option<&'static str>,
+    #[serde(flatten)]
+    counts: Option<Counts>,
+}
+
+#[derive(Serialize)]
+struct Message<'a> {
+    role: &'static str,
+    content: &'a str,
+}
+
+/// Times are in nanoseconds.
+#[derive(Serialize)]
+struct Counts {
+    total_duration: u64,
+    prompt_eval_count: usize,
+    eval_count: usize,
+    eval_duration: u64,
+}
+
+/// Makes the lines of one exchange, each with the time at which it is made.
+struct Exchange {
+    state: Arc<State>,
+    model: String,
+    kind: Kind,
+}
+
+impl Exchange {
+    fn line<'a>(&'a self, text: &'a str, reason: Option<&'static str>) -> Line<'a> {
+        let (message, response) = match self.kind {
+            Kind::Chat => (Some(Message { role: "assistant", content: text }), None),
+            Kind::Generate => (None, Some(text)),
+        };
+        Line {
+            model: &self.model,
+            created_at: timestamp(self.state.now()),
+            message,
+            response,
+            done: reason.is_some(),
+            done_reason: reason,
+            counts: None,
         }
     }
-}
 
-/// An empty chat or prompt only loads the model.
-fn loaded(state: &State, model: &str, kind: Kind) -> Response {
-    let mut line = line(state, model, kind, "", true);
-    line.insert("done_reason".to_owned(), Value::from("load"));
-    Json(line).into_response()
-}
+    fn last<'a>(&'a self, text: &'a str, reply: &Reply, started: Duration) -> Line<'a> {
+        let took = self.state.now().saturating_sub(started);
+        let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        let counts = Counts {
+            total_duration: nanoseconds,
+            prompt_eval_count: reply.input_tokens(),
+            eval_count: reply.output_tokens(),
+            eval_duration: nanoseconds,
+        };
+        Line { counts: Some(counts), ..self.line(text, Some("stop")) }
+    }
 
-fn line(state: &State, model: &str, kind: Kind, text: &str, done: bool) -> Map<String, Value> {
-    let (name, piece) = kind.piece(text);
-    Map::from_iter([
-        ("model".to_owned(), Value::from(model)),
-        ("created_at".to_owned(), Value::from(timestamp(state.now()))),
-        (name.to_owned(), piece),
-        ("done".to_owned(), Value::from(done)),
-    ])
-}
+    /// An empty chat or prompt only loads the model.
+    fn loaded(&self) -> Response {
+        Json(self.line("", Some("load"))).into_response()
+    }
 
-struct Exchange<'a> {
-    state: &'a State,
-    model: &'a str,
-    kind: Kind,
-    reply: Reply,
-}
-
-impl Exchange<'_> {
-    fn answer(&self, stream: bool) -> Response {
+    fn answer(self, reply: Reply, stream: bool) -> Response {
+        let started = self.state.now();
         if !stream {
-            return Json(self.last(&self.reply.text(), Duration::ZERO)).into_response();
+            return Json(self.last(&reply.text(), &reply, started)).into_response();
         }
         let pause = self.state.pause;
-        let words = self.reply.words().iter();
-        let mut lines: Vec<String> = words
-            .map(|word| Value::from(line(self.state, self.model, self.kind, word, false)))
-            .chain([Value::from(self.last("", self.reply.duration(pause)))])
-            .map(|line| line.to_string())
-            .collect();
-        for line in &mut lines {
-            line.push('\n');
-        }
+        let words = reply.words().into_iter().map(Some).chain([None]);
+        let lines = words.map(move |word| match word {
+            Some(word) => text(&self.line(&word, None)),
+            None => text(&self.last("", &reply, started)),
+        });
         ([(header::CONTENT_TYPE, "application/x-ndjson")], paced(lines, pause)).into_response()
     }
+}
 
-    /// The line with the counts; times are in nanoseconds.
-    fn last(&self, text: &str, took: Duration) -> Map<String, Value> {
-        let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-        let mut line = line(self.state, self.model, self.kind, text, true);
-        line.extend([
-            ("done_reason".to_owned(), Value::from("stop")),
-            ("total_duration".to_owned(), Value::from(nanoseconds)),
-            ("prompt_eval_count".to_owned(), Value::from(self.reply.input_tokens())),
-            ("eval_count".to_owned(), Value::from(self.reply.output_tokens())),
-            ("eval_duration".to_owned(), Value::from(nanoseconds)),
-        ]);
-        line
-    }
+fn text(line: &Line<'_>) -> String {
+    // Strings and numbers always serialize.
+    let mut text = serde_json::to_string(line).unwrap_or_default();
+    text.push('\n');
+    text
 }
 
 /// RFC 3339, as Ollama writes it.

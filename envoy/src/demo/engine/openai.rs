@@ -85,7 +85,7 @@ async fn chat(
     let usage = options.and_then(Value::as_bool).unwrap_or(false);
     let headers =
         [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-cache")];
-    Ok((headers, paced(completion.events(usage), state.pause)).into_response())
+    Ok((headers, paced(completion.events(usage).into_iter(), state.pause)).into_response())
 }
 
 struct Completion<'a> {
@@ -132,7 +132,7 @@ impl Completion<'_> {
             self.chunk(json!([{"index": 0, "delta": delta, "finish_reason": reason}]))
         };
         let mut chunks = vec![choice(json!({"role": "assistant", "content": ""}), None)];
-        let words = self.reply.words().iter();
+        let words = self.reply.words().into_iter();
         chunks.extend(words.map(|word| choice(json!({"content": word}), None)));
         chunks.push(choice(json!({}), Some("stop")));
         if usage {

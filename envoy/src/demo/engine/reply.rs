@@ -47,8 +47,8 @@ impl Reply {
         self.words.concat()
     }
 
-    pub(super) fn words(&self) -> &[String] {
-        &self.words
+    pub(super) fn words(&self) -> Vec<String> {
+        self.words.clone()
     }
 
     /// Words count as tokens here.
@@ -59,20 +59,18 @@ impl Reply {
     pub(super) fn input_tokens(&self) -> usize {
         self.asked_tokens
     }
-
-    /// Time that the stream takes.
-    pub(super) fn duration(&self, pause: Duration) -> Duration {
-        let words = u32::try_from(self.words.len()).unwrap_or(u32::MAX);
-        pause.saturating_mul(words)
-    }
 }
 
-/// A body that sends each part as its own chunk, `pause` apart.
-pub(super) fn paced(parts: Vec<String>, pause: Duration) -> Body {
-    let parts = tokio_stream::iter(parts.into_iter().map(Ok::<_, std::convert::Infallible>));
+/// A body that makes and sends one part after the other, `pause` apart.
+pub(super) fn paced<I>(parts: I, pause: Duration) -> Body
+where
+    I: Iterator<Item = String> + Send + 'static,
+{
+    let parts = tokio_stream::iter(parts.map(Ok::<_, std::convert::Infallible>));
     if pause.is_zero() {
         return Body::from_stream(parts);
     }
+    // Pulls a part only when its time has come.
     Body::from_stream(parts.throttle(pause))
 }
 

@@ -99,6 +99,8 @@ async fn an_ollama_chat_streams_lines_unless_told_not_to() {
         assert!(others.len() > 10 && others.iter().all(|line| line["done"] == false));
         assert_eq!(last["done"], true);
         assert_eq!(last["eval_count"], others.len());
+        let made: Vec<_> = lines.iter().map(|line| line["created_at"].as_str().unwrap()).collect();
+        assert!(made.windows(2).all(|pair| pair[0] < pair[1]), "each line is made in its turn");
         let streamed: String = others.iter().map(piece).collect();
         is_honest(&streamed);
 

@@ -30,9 +30,9 @@ pub fn register(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
             host_call(host, |guest| {
                 let cluster = guest.text(cluster, cluster_size)?;
                 let headers = pairs(guest, headers, headers_size)?;
-                let trailers = pairs(guest, trailers, trailers_size)?;
+                pairs(guest, trailers, trailers_size)?;
                 let body = guest.read(body, body_size)?;
-                let token = dispatch(guest.state(), cluster, headers, body, trailers, timeout_ms)?;
+                let token = dispatch(guest.state(), cluster, headers, body, timeout_ms)?;
                 guest.write_u32(token_at, token)
             })
         },
@@ -63,7 +63,6 @@ fn dispatch(
     cluster: String,
     pairs: Vec<(String, Vec<u8>)>,
     body: Vec<u8>,
-    trailers: Vec<(String, Vec<u8>)>,
     timeout_ms: u32,
 ) -> Result<u32, Status> {
     let headers = Headers::new(pairs.into_iter().map(|(name, value)| {
@@ -89,7 +88,6 @@ fn dispatch(
         cluster,
         headers,
         body,
-        trailers: Headers::new(trailers),
         timeout_ms,
         sent_ms: now_ms,
         state: if unsendable { CallState::Unsendable } else { CallState::Pending },

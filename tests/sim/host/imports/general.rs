@@ -7,9 +7,7 @@ use crate::host::guest::{Guest, Status, host_call};
 use crate::host::properties;
 use crate::host::signature;
 use crate::host::state::HostState;
-
-/// Highest log level: critical.
-const CRITICAL: u32 = 5;
+use crate::host::world::CRITICAL;
 
 pub fn register(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     linker.func_wrap(
@@ -98,9 +96,8 @@ fn log(guest: &mut Guest<'_>, level: u32, at: u32, size: u32) -> Result<(), Stat
         return Err(Status::BadArgument);
     }
     let text = guest.read(at, size)?;
-    let state = guest.state();
-    let thread = state.thread;
-    state.world.borrow_mut().write_log(thread, level, &String::from_utf8_lossy(&text));
+    let line = String::from_utf8_lossy(&text);
+    guest.state().world.borrow_mut().write_log(level, &line);
     Ok(())
 }
 

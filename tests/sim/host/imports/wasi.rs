@@ -83,9 +83,7 @@ fn write(host: Host<'_>, descriptor: u32, vectors: u32, count: u32, written_at: 
         let Ok(bytes) = guest.read(word(0), word(4)) else { return FAULT };
         text.extend(bytes);
     }
-    let state = guest.state();
-    let thread = state.thread;
     let line = String::from_utf8_lossy(&text).trim_end().to_owned();
-    state.world.borrow_mut().write_log(thread, level, &line);
+    guest.state().world.borrow_mut().write_log(level, &line);
     errno(guest.write_u32(written_at, text.len() as u32))
 }
