@@ -204,7 +204,13 @@ pub fn load(
 
 /// What it refuses at start would otherwise end Envoy with a message about JSON.
 fn ask_the_filter(settings: &Settings, faults: &mut Faults) {
+    let mut seen = Vec::new();
     for fault in bootstrap::filter::faults(settings) {
+        // The first fault of a key says what to mend; others follow from it.
+        if seen.contains(&fault.path) {
+            continue;
+        }
+        seen.push(fault.path.clone());
         let of_issuer = settings.issuers.iter().enumerate().find_map(|(index, issuer)| {
             let rest = fault.path.strip_prefix(&format!("issuers[{index}]"))?;
             Some((issuer.key.clone(), rest.trim_start_matches('.')))
