@@ -1,3 +1,5 @@
+#![allow(clippy::arithmetic_side_effects, clippy::type_complexity)]
+
 use std::collections::BTreeMap;
 
 use base64::Engine as _;

@@ -1,7 +1,7 @@
 //! One Envoy process: worker threads and the main thread, a VM on each.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use serde_json::Value;
@@ -87,11 +87,6 @@ impl Proxy {
     /// A metric; 0 if nobody defined it.
     pub fn metric(&self, name: &str) -> u64 {
         self.inner.world.borrow().metrics.get(name).unwrap_or(0)
-    }
-
-    /// Shared data, by key.
-    pub fn shared_data(&self) -> BTreeMap<String, Vec<u8>> {
-        self.inner.world.borrow().data.entries()
     }
 
     /// The log so far.

@@ -30,11 +30,6 @@ impl SharedData {
         self.values.insert(key.to_owned(), (value, self.last_cas));
         Ok(())
     }
-
-    /// Every key with its value.
-    pub fn entries(&self) -> BTreeMap<String, Vec<u8>> {
-        self.values.iter().map(|(key, (value, _))| (key.clone(), value.clone())).collect()
-    }
 }
 
 /// One shared queue.
