@@ -9,41 +9,39 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use crate::jwt::Algorithm;
+pub use fault::Fault;
+
+mod fault;
+mod parse;
 
 /// The whole configuration of one filter instance.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+///
+/// Read it with [`Config::parse`], which tells every fault at once.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Config {
     /// What clients call the gateway, without a trailing slash: `https://gw.example.com`.
     pub public_url: String,
     /// The client that people sign in with; shown by `/auth/config`.
-    #[serde(default = "default_client_id")]
     pub client_id: String,
     /// What happens to a request that no rule speaks of.
-    #[serde(default)]
     pub mode: Mode,
     /// Whose tokens are accepted. Chosen by the exact `iss`.
-    #[serde(default)]
     pub issuers: Vec<Issuer>,
     /// Origin (`https://id.example.com`, with the port if it is not the scheme's own) to
     /// the Envoy cluster that reaches it. Keys are fetched from these origins only.
-    #[serde(default)]
     pub origins: BTreeMap<String, String>,
     /// How `X-Attach-Session` is made.
     pub session: Session,
     /// The engine behind the gateway.
     pub engine: Engine,
     /// The mirror-service; without it nothing is captured.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub mirror: Option<Mirror>,
     /// Origins that may call from a browser. `*` is refused.
-    #[serde(default)]
     pub cors_origins: Vec<String>,
     /// Largest body, in bytes, of a route that is rewritten.
-    #[serde(default = "default_max_rewrite_body")]
     pub max_rewrite_body: usize,
     /// Exceptions by path and method; the first that matches decides.
-    #[serde(default)]
     pub rules: Vec<Rule>,
 }
 
@@ -165,14 +163,6 @@ impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(..)")
     }
-}
-
-fn default_client_id() -> String {
-    "attach-cli".to_owned()
-}
-
-fn default_max_rewrite_body() -> usize {
-    1 << 20
 }
 
 fn default_capture_bytes() -> usize {

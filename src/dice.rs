@@ -13,7 +13,7 @@ impl Dice {
 
     /// A number below `sides`.
     pub(crate) fn roll(&mut self, sides: usize) -> usize {
-        let sides = u64::try_from(sides).unwrap_or(u64::MAX).max(1);
-        usize::try_from(self.next() % sides).unwrap_or(0)
+        let below = u64::try_from(sides).ok().and_then(|sides| self.next().checked_rem(sides));
+        below.and_then(|number| usize::try_from(number).ok()).unwrap_or(0)
     }
 }

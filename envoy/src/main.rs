@@ -1,1 +1,7 @@
-fn main() {}
+//! `attach-gateway`: see the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    attach_gateway::cli::main()
+}

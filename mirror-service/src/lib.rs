@@ -3,8 +3,8 @@
 //! The filter sends captured exchanges in batches ([`ingest`]). Each is read into a conversation
 //! ([`transcript`]), its secrets are replaced ([`redact`]), and what remains is kept in a durable
 //! [`outbox`] before the batch is acknowledged. From there it goes to a [`store`], at once and
-//! for as long as it takes ([`deliver`]). People find their own events again by `/mem/*`
-//! ([`query`]).
+//! for as long as it takes (`deliver`). People find their own events again by `/mem/*`
+//! (`query`).
 //!
 //! [`run`] is the whole service; [`cli`] is its command line.
 

@@ -275,3 +275,6 @@ fn read_line(line: &[u8]) -> Result<Meta, WireFault> {
         },
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! The members of a JSON object, their values undecoded.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
@@ -58,10 +59,8 @@ impl<'a> Members<'a> {
     }
 
     fn repeats(&self) -> bool {
-        let mut names: Vec<String> =
-            self.0.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
-        names.sort_unstable();
-        names.windows(2).any(|pair| matches!(pair, [one, other] if one == other))
+        let mut seen = HashSet::new();
+        !self.0.iter().all(|(name, _)| seen.insert(name.to_ascii_lowercase()))
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&'a RawValue> {

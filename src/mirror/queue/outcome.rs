@@ -7,7 +7,8 @@ pub enum Outcome {
     Accepted,
     /// 400 or 413: a record of the batch is at fault, or its size. Smaller batches may pass.
     Malformed,
-    /// Any other 4xx but 408 and 429: can never be taken.
+    /// 415 or 422: can never be taken. Any other 4xx may be mended by the operator (a wrong token,
+    /// a wrong address), so that its batch is kept.
     Rejected,
     /// Anything else, no answer and no callout included: later.
     Retry {
@@ -26,9 +27,7 @@ impl Outcome {
         match status {
             Some(202) => Self::Accepted,
             Some(400 | 413) => Self::Malformed,
-            Some(code) if (400..500).contains(&code) && code != 408 && code != 429 => {
-                Self::Rejected
-            }
+            Some(415 | 422) => Self::Rejected,
             _ => Self::Retry {
                 after_ms: retry_after
                     .and_then(|value| std::str::from_utf8(value).ok())
