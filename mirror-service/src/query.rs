@@ -9,12 +9,13 @@ use axum::Json;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use crate::app::App;
 use crate::clock::rfc3339;
+use crate::event::Event;
 use crate::fault::Fault;
-use crate::store::{Filter, Session};
+use crate::store::{Filter, Hit, Session};
 
 mod caller;
 mod params;
@@ -27,6 +28,38 @@ use params::Params;
 /// Longest text that is searched for.
 const MAX_WORDS: usize = 1_000;
 
+/// A page of events or hits, as it is shown.
+#[derive(Serialize)]
+struct EventsBody<T> {
+    events: Vec<T>,
+    next: Option<String>,
+}
+
+/// A hit, as it is shown: the event with two keys more.
+#[derive(Serialize)]
+struct HitBody {
+    #[serde(flatten)]
+    event: Event,
+    snippet: String,
+    score: f64,
+}
+
+/// A page of sessions, as it is shown.
+#[derive(Serialize)]
+struct SessionsBody {
+    sessions: Vec<SessionBody>,
+    next: Option<String>,
+}
+
+/// A session, as it is shown.
+#[derive(Serialize)]
+struct SessionBody {
+    id: String,
+    first: String,
+    last: String,
+    events: u64,
+}
+
 /// `GET /mem/events`: newest first.
 pub(crate) async fn events(
     State(app): State<Arc<App>>,
@@ -37,9 +70,7 @@ pub(crate) async fn events(
     let params = Params::parse(query.as_deref())?;
     let filter = params.filter(&caller);
     let found = app.store.events(&filter, &params.page).await?;
-    let events: Vec<Value> =
-        found.items.iter().filter_map(|event| serde_json::to_value(event).ok()).collect();
-    Ok(answer(json!({"events": events, "next": found.next})))
+    Ok(answer(&EventsBody { events: found.items, next: found.next }))
 }
 
 /// `GET /mem/search?q=`: best first.
@@ -58,18 +89,8 @@ pub(crate) async fn search(
         return Err(Fault::Invalid(format!("q is longer than {MAX_WORDS} characters")));
     }
     let found = app.store.search(words, &params.filter(&caller), &params.page).await?;
-    let events: Vec<Value> = found
-        .items
-        .iter()
-        .filter_map(|hit| {
-            let mut event = serde_json::to_value(&hit.event).ok()?;
-            let map = event.as_object_mut()?;
-            map.insert("snippet".into(), json!(hit.snippet));
-            map.insert("score".into(), json!(hit.score));
-            Some(event)
-        })
-        .collect();
-    Ok(answer(json!({"events": events, "next": found.next})))
+    let events = found.items.into_iter().map(HitBody::from).collect();
+    Ok(answer(&EventsBody { events, next: found.next }))
 }
 
 /// `GET /mem/sessions`: the last begun first.
@@ -81,17 +102,8 @@ pub(crate) async fn sessions(
     let caller = Caller::from_headers(&headers)?;
     let params = Params::parse(query.as_deref())?;
     let found = app.store.sessions(&params.filter(&caller), &params.page).await?;
-    let sessions: Vec<Value> = found.items.iter().map(shown).collect();
-    Ok(answer(json!({"sessions": sessions, "next": found.next})))
-}
-
-fn shown(session: &Session) -> Value {
-    json!({
-        "id": session.id,
-        "first": rfc3339(session.first),
-        "last": rfc3339(session.last),
-        "events": session.events,
-    })
+    let sessions = found.items.into_iter().map(SessionBody::from).collect();
+    Ok(answer(&SessionsBody { sessions, next: found.next }))
 }
 
 /// `DELETE /mem/sessions/{id}`: out of outbox and store.
@@ -119,6 +131,22 @@ pub(crate) async fn erase(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn answer(body: Value) -> Response {
+fn answer(body: &impl Serialize) -> Response {
     ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
+}
+
+// === impl HitBody ===
+
+impl From<Hit> for HitBody {
+    fn from(Hit { event, snippet, score }: Hit) -> Self {
+        Self { event, snippet, score }
+    }
+}
+
+// === impl SessionBody ===
+
+impl From<Session> for SessionBody {
+    fn from(Session { id, first, last, events }: Session) -> Self {
+        Self { id, first: rfc3339(first), last: rfc3339(last), events }
+    }
 }
