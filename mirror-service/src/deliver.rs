@@ -7,7 +7,7 @@ use tokio::sync::{Mutex, watch};
 
 use crate::event::Event;
 use crate::outbox::{Outbox, Settled, Waiting};
-use crate::stats::{Stats, count};
+use crate::stats::Stats;
 use crate::store::{Outcome, Store};
 
 /// Events that one step takes from the outbox.
@@ -98,29 +98,32 @@ impl Courier {
         };
         self.stats.store_up.set(1);
         let settled = self.settle(&places, &events, outcomes);
-        let (stored, failed) = (
-            settled.iter().filter(|settled| settled.refused.is_none()).count(),
-            settled.iter().filter(|settled| settled.refused.is_some()).count(),
-        );
         let some_left = settled.len() < places.len();
         if let Err(refusal) = self.outbox.done(settled).await {
             // They will be handed over again; the store knows them by their ids.
             tracing::warn!(%refusal, "stored events cannot leave the outbox");
             return Step::Failed;
         }
-        self.stats.store_stored.add(count(stored));
-        self.stats.store_failed.add(count(failed));
         if some_left { Step::Failed } else { Step::Moved }
     }
 
+    /// Counts the outcomes; gives the entries that leave.
     fn settle(&self, places: &[i64], events: &[Event], outcomes: Vec<Outcome>) -> Vec<Settled> {
         let mut settled = Vec::with_capacity(places.len());
         for ((seq, event), outcome) in places.iter().zip(events).zip(outcomes) {
             let refused = match outcome {
-                Outcome::Stored => None,
+                Outcome::Stored => {
+                    self.stats.store_stored.add(1);
+                    None
+                }
+                Outcome::Known => {
+                    self.stats.store_known.add(1);
+                    None
+                }
                 Outcome::Later => continue,
                 Outcome::Refused(reason) => {
                     // The reason may quote the event: it is kept beside it, not logged.
+                    self.stats.store_failed.add(1);
                     tracing::error!(id = %event.id, "the store refused an event: set aside");
                     Some(reason)
                 }

@@ -68,6 +68,8 @@ numbers! {
     databases_set_aside: "counter",
     /// Records that the store confirmed.
     store_stored: "counter",
+    /// Records that the store had already: sent again after they had left the outbox.
+    store_known: "counter",
     /// Records that the store refused for good, set aside.
     store_failed: "counter",
     /// Attempts to hand records to the store that will be repeated.

@@ -47,6 +47,8 @@ pub trait Store: Debug + Send + Sync {
 pub enum Outcome {
     /// It is there.
     Stored,
+    /// It was there already, as far as the store can tell.
+    Known,
     /// It was not the event's fault: again later.
     Later,
     /// The store will never take it.

@@ -48,7 +48,7 @@ type Reply<T> = oneshot::Sender<Result<T, Trouble>>;
 
 #[derive(Debug)]
 enum Command {
-    Put(Vec<Event>, Reply<()>),
+    Put(Vec<Event>, Reply<Vec<bool>>),
     Erase(Option<Owner>, String, Reply<u64>),
     /// Answers whether there is more to do.
     Tidy(Millis, Reply<bool>),
@@ -139,8 +139,9 @@ impl From<Trouble> for StoreError {
 impl Store for Embedded {
     fn put<'a>(&'a self, events: &'a [Event]) -> Work<'a, Vec<Outcome>> {
         Box::pin(async move {
-            self.ask(|reply| Command::Put(events.to_vec(), reply)).await?;
-            Ok(vec![Outcome::Stored; events.len()])
+            let new = self.ask(|reply| Command::Put(events.to_vec(), reply)).await?;
+            let outcome = |new| if new { Outcome::Stored } else { Outcome::Known };
+            Ok(new.into_iter().map(outcome).collect())
         })
     }
 

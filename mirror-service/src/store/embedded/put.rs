@@ -19,15 +19,16 @@ pub(super) struct Numbers {
     sessions: HashMap<(i64, String), i64>,
 }
 
-/// Stores events; those that are there already change nothing.
-pub(super) fn put(db: &Connection, numbers: &mut Numbers, events: &[Event]) -> Result<(), Trouble> {
-    for event in events {
-        one(db, numbers, event)?;
-    }
-    Ok(())
+/// Stores events; those that are there already change nothing. Tells which are new.
+pub(super) fn put(
+    db: &Connection,
+    numbers: &mut Numbers,
+    events: &[Event],
+) -> Result<Vec<bool>, Trouble> {
+    events.iter().map(|event| one(db, numbers, event)).collect()
 }
 
-fn one(db: &Connection, numbers: &mut Numbers, event: &Event) -> Result<(), Trouble> {
+fn one(db: &Connection, numbers: &mut Numbers, event: &Event) -> Result<bool, Trouble> {
     let time = i64::try_from(event.time).unwrap_or(i64::MAX);
     let owner = numbers.owner(db, event.owner())?;
     let session = match &event.session {
@@ -68,7 +69,7 @@ fn one(db: &Connection, numbers: &mut Numbers, event: &Event) -> Result<(), Trou
         )?
         .execute([session, time])?;
     }
-    Ok(())
+    Ok(new == 1)
 }
 
 // === impl Numbers ===
