@@ -8,7 +8,7 @@ use super::schema;
 
 /// Events of one shard. Ranking looks at every match of a shard, so this bounds the time of a
 /// search whose words are everywhere; a rare word costs one look-up a shard.
-const SHARD: i64 = if cfg!(test) { 1_024 } else { 16_384 };
+pub(super) const SHARD: i64 = if cfg!(test) { 1_024 } else { 8_192 };
 
 /// Events that one step indexes: what an urgent command may have to wait for.
 const STEP: i64 = 512;

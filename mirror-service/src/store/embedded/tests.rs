@@ -91,6 +91,9 @@ async fn search_pages_through_every_shard() {
     }
     indexed(&stats).await;
     assert_eq!(found(&store, "needle").await.len(), 3);
+    // "answer" is everywhere and says nothing about rank; it must be there all the same.
+    assert_eq!(found(&store, "needle answer").await.len(), 3);
+    assert_eq!(found(&store, "needle hay").await.len(), 0);
     let mut seen = std::collections::HashSet::new();
     let mut page = page(600);
     loop {
