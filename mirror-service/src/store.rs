@@ -29,7 +29,8 @@ pub trait Store: Debug + Send + Sync {
     /// Newest first.
     fn events<'a>(&'a self, filter: &'a Filter, page: &'a Page) -> Work<'a, Events>;
 
-    /// Best first. `words` is what a person typed; it has no syntax.
+    /// Best first. `words` is what a person typed; it has no syntax, and every word must be
+    /// there: in prompt or answer (embedded), all in one of them (Weaviate).
     fn search<'a>(&'a self, words: &'a str, filter: &'a Filter, page: &'a Page) -> Work<'a, Hits>;
 
     /// Latest first.
